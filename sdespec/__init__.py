@@ -1,0 +1,63 @@
+"""Spectral dynamics of neural-network weights: simulate, fit, predict, compare, forecast.
+
+Names are loaded on first use, so that ``import sdespec`` stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sdespec import fits, laws, networks, spectra
+    from sdespec import plots as plot
+    from sdespec.core.dataset import open_dataset as open
+    from sdespec.core.dataset import save
+    from sdespec.core.schema import validate
+    from sdespec.verbs import fit, measure, summary
+
+__all__ = [
+    "fit",
+    "fits",
+    "laws",
+    "measure",
+    "networks",
+    "open",
+    "plot",
+    "save",
+    "spectra",
+    "summary",
+    "validate",
+]
+
+# public name -> (module, attribute; "" for the module itself)
+_LAZY: dict[str, tuple[str, str]] = {
+    "fit": ("sdespec.verbs", "fit"),
+    "fits": ("sdespec.fits", ""),
+    "laws": ("sdespec.laws", ""),
+    "measure": ("sdespec.verbs", "measure"),
+    "networks": ("sdespec.networks", ""),
+    "open": ("sdespec.core.dataset", "open_dataset"),
+    "plot": ("sdespec.plots", ""),
+    "save": ("sdespec.core.dataset", "save"),
+    "spectra": ("sdespec.spectra", ""),
+    "summary": ("sdespec.verbs", "summary"),
+    "validate": ("sdespec.core.schema", "validate"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562)."""
+    if name == "__version__":
+        return import_module("sdespec.core.provenance").package_version()
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sdespec' has no attribute {name!r}; public names: {', '.join(__all__)}")
+    module, attribute = _LAZY[name]
+    loaded = import_module(module)
+    value = getattr(loaded, attribute) if attribute else loaded
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
