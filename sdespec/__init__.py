@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sdespec.core.dataset import open_dataset as open
     from sdespec.core.dataset import save
     from sdespec.core.schema import validate
-    from sdespec.verbs import fit, measure, summary
+    from sdespec.networks import measure
+    from sdespec.verbs import fit, summary
 
 __all__ = [
     "fit",
@@ -35,7 +36,7 @@ _LAZY: dict[str, tuple[str, str]] = {
     "fit": ("sdespec.verbs", "fit"),
     "fits": ("sdespec.fits", ""),
     "laws": ("sdespec.laws", ""),
-    "measure": ("sdespec.verbs", "measure"),
+    "measure": ("sdespec.networks", "measure"),
     "networks": ("sdespec.networks", ""),
     "open": ("sdespec.core.dataset", "open_dataset"),
     "plot": ("sdespec.plots", ""),

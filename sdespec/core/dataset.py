@@ -17,15 +17,16 @@ from sdespec.core.schema import SCHEMA_VERSION, validate, variable_attrs
 
 __all__ = ["build", "check_writable", "extend", "open_dataset", "pad", "save", "write_atomically"]
 
-Entry = tuple[Sequence[str], Any]
+Entry = tuple[Sequence[str], Any] | tuple[Sequence[str], Any, Mapping[str, Any]]
 
 
-def _data_array(name: str, entry: Entry) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
-    dims, values = entry
+def _data_array(name: str, entry: Entry) -> tuple[tuple[str, ...], np.ndarray, dict[str, Any]]:
+    dims, values, *extra = entry
     array = np.asarray(values)
     if array.dtype.kind in "US":
         array = array.astype(object)  # fixed-width text would be cut short when merged, and is stored the same
-    return tuple(dims), array, variable_attrs(name)
+    own = (dims,) if isinstance(dims, str) else tuple(dims)
+    return own, array, variable_attrs(name) | dict(*extra)
 
 
 def build(
@@ -41,7 +42,7 @@ def build(
     Parameters
     ----------
     variables, coords : mapping
-        From name to ``(dims, values)``.
+        From name to ``(dims, values)`` or ``(dims, values, attrs)``; the attributes are added to the registered ones.
     source : str
         What made it: ``"measure"``, ``"simulate"``, ``"predict"``, ...
     provenance : str

@@ -2,18 +2,56 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from sdespec.core.errors import NumericalError, SpectrumError, UsageError
 
-__all__ = ["check_finite", "eigenvalues"]
+__all__ = ["blas_threads", "check_finite", "eigenvalues"]
 
 Method = Literal["auto", "gram", "svd"]
 
 _GRAM_ACCURACY = 1e-9
 """Relative error of the smallest eigenvalue above which ``auto`` leaves the Gram route."""
+
+
+_THREADED_SIDE = 1024
+"""Smaller side from which LAPACK gains from several threads; below, they cost up to a hundredfold on a busy machine."""
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()  # finding the loaded libraries is slow, so once
+
+
+def blas_threads(side: int) -> AbstractContextManager[object]:
+    """Limit BLAS to one thread for a matrix whose smaller side is below 1024.
+
+    Parameters
+    ----------
+    side : int
+        Smaller side of the matrix.
+
+    Returns
+    -------
+    context manager
+
+    Examples
+    --------
+    >>> with blas_threads(100):
+    ...     np.eye(3) @ np.eye(3)
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
+    """
+    if side >= _THREADED_SIDE:
+        return nullcontext()
+    limit: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limit
 
 
 def check_finite(matrix: np.ndarray) -> None:
@@ -100,7 +138,8 @@ def eigenvalues(matrix: np.ndarray, *, method: Method = "auto") -> np.ndarray:
     if scaled:
         values = np.ldexp(values, -exponent)
     try:
-        out = _scaled_eigenvalues(values, method)
+        with blas_threads(min(values.shape)):
+            out = _scaled_eigenvalues(values, method)
     except np.linalg.LinAlgError as error:
         raise NumericalError(f"LAPACK found no singular values of a {values.shape} matrix: {error}") from error
     if scaled:

@@ -54,12 +54,12 @@ def _describe(value: Any) -> Any:
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": digest(value)}
     if isinstance(value, os.PathLike):
         return _describe_path(Path(value))
+    if hasattr(value, "data_vars"):  # a Dataset, which is a mapping too: its own record is the parent
+        return {"dataset": json.loads(value.attrs.get("provenance", "null"))}
     if isinstance(value, Mapping):
         return {str(key): _describe(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return [_describe(item) for item in value]
-    if hasattr(value, "data_vars"):  # a Dataset: its own record is the parent
-        return {"dataset": json.loads(value.attrs.get("provenance", "null"))}
     return {"type": f"{type(value).__module__}.{type(value).__qualname__}", "repr": repr(value)[:200]}
 
 

@@ -1,1 +1,32 @@
-"""The room 'laws'."""
+"""Probability laws: densities and samplers, one law a file; no fitting."""
+
+from __future__ import annotations
+
+from sdespec.laws._base import Law
+from sdespec.laws.exponential import Exponential
+from sdespec.laws.gamma import Gamma
+from sdespec.laws.inverse_gamma import InverseGamma
+from sdespec.laws.laguerre_ensemble import LaguerreEnsemble
+from sdespec.laws.log_normal import LogNormal
+from sdespec.laws.marchenko_pastur import MarchenkoPastur
+from sdespec.laws.pareto import Pareto
+from sdespec.laws.registry import LAWS, law_class
+from sdespec.laws.tracy_widom import TracyWidom, edge_centering
+from sdespec.laws.transported_ensemble import TransportedEnsemble, rigid_scores
+
+__all__ = [
+    "LAWS",
+    "Exponential",
+    "Gamma",
+    "InverseGamma",
+    "LaguerreEnsemble",
+    "Law",
+    "LogNormal",
+    "MarchenkoPastur",
+    "Pareto",
+    "TracyWidom",
+    "TransportedEnsemble",
+    "edge_centering",
+    "law_class",
+    "rigid_scores",
+]

@@ -1,0 +1,82 @@
+"""What every plot needs: axes to draw on, and one spectrum out of a Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from sdespec.core.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["COLORS", "axes", "one_spectrum", "positive_values"]
+
+COLORS: Mapping[str, str] = {
+    "data": "#3b6ea8",
+    "null": "#8c8c8c",
+    "bulk": "#1b1b1b",
+    "outlier": "#c8452f",
+    "tail": "#c8452f",
+    "rival": "#2a8f6d",
+}
+
+
+def axes(ax: Axes | None) -> Axes:
+    """The given axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1]
+
+
+def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: int) -> xr.Dataset:
+    """Select one layer, replicate and time; a lone layer needs no name."""
+    if "eigenvalue" not in ds:
+        raise InputError("the Dataset holds no 'eigenvalue' to plot; give a result of measure, simulate or fit")
+    if "layer" in ds.dims:
+        names = [str(name) for name in ds["layer"].values]
+        if layer is None:
+            usable = [name for name, count in zip(names, _counts(ds), strict=True) if count]
+            if len(usable) != 1:
+                raise UsageError(f"choose a layer: {', '.join(usable[:12])}{', ...' if len(usable) > 12 else ''}")
+            layer = usable[0]
+        if isinstance(layer, str) and layer not in names:
+            raise UsageError(f"there is no layer {layer!r}; layers: {', '.join(names[:12])}")
+        ds = ds.isel(layer=names.index(layer) if isinstance(layer, str) else layer)
+    for dim, index in (("replicate", replicate), ("time", time)):
+        if dim in ds.dims:
+            ds = ds.isel({dim: index})
+    if not len(positive_values(ds)):
+        raise InputError(f"layer {str(ds['layer'].values)!r} has no spectrum: {_reason(ds)}")
+    return ds
+
+
+def _counts(ds: xr.Dataset) -> np.ndarray:
+    finite = ds["eigenvalue"].notnull()
+    return np.asarray(finite.any([dim for dim in finite.dims if dim != "layer"]).values)
+
+
+def _reason(ds: xr.Dataset) -> str:
+    return str(ds["reason"].values) if "reason" in ds.coords else "all values are missing"
+
+
+def positive_values(one: xr.Dataset, name: str = "eigenvalue") -> np.ndarray:
+    """Finite positive values, ascending."""
+    values = np.sort(one[name].values.ravel())
+    return np.asarray(values[np.isfinite(values) & (values > 0.0)])
+
+
+def text_of(one: xr.Dataset, name: str) -> str:
+    """A text variable, empty where it is missing."""
+    return str(one[name].values) if name in one else ""
+
+
+def style(ax: Axes, **labels: Any) -> None:
+    """Plain axes: no box at the top and right, labels set."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set(**labels)

@@ -1,0 +1,266 @@
+"""The JSON documents of the command line, as typed models; numbers are finite or null."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field
+
+from sdespec.core.errors import InputError
+
+__all__ = ["FitDocument", "MeasureDocument", "fit_document", "measure_document"]
+
+Number = float | None
+
+
+class _Document(BaseModel):
+    """Frozen, with no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TailDocument(_Document):
+    """The power-law tail of one matrix."""
+
+    exponent: float
+    exponent_corrected: Number
+    interval: tuple[Number, Number]
+    threshold: float
+    n_tail: int
+    decades: Number
+    ks_distance: Number
+    p_value: Number
+    shuffled_exponent: Number
+
+
+class LawDocument(_Document):
+    """One law fitted to one matrix; ``pareto`` describes the tail alone, the others the whole spectrum."""
+
+    parameters: dict[str, float]
+    intervals: dict[str, tuple[Number, Number]]
+    ks_distance: Number
+    log_likelihood: Number
+    p_value: Number
+
+
+class MatrixDocument(_Document):
+    """One tensor of the source: a matrix with its estimates, or the reason why there is none."""
+
+    name: str
+    time: Number
+    replicate: int | None
+    n_rows: int
+    n_cols: int
+    role: str | None
+    status: str
+    reason: str
+    n_eigenvalues: int
+    entry_variance: Number
+    at_initialization: str | None
+
+
+class FittedMatrixDocument(MatrixDocument):
+    """A matrix with everything that ``fit`` estimated."""
+
+    variance: Number
+    bulk_edge: tuple[Number, Number] | None
+    n_outliers: int | None
+    outlier_cutoff: Number
+    outlier_energy: Number
+    ks_mp: Number
+    ks_mp_rest: Number
+    ks_mp_shuffled: Number
+    ks_mp_null_quantile: Number
+    tail: TailDocument | None
+    laws: dict[str, LawDocument]
+    preferred_law: str | None
+    regime: str | None
+    verdict: str | None
+
+
+class FitDocument(_Document):
+    """Document ``sdespec.fit/1``."""
+
+    schema_: Literal["sdespec.fit/1"] = Field(default="sdespec.fit/1", alias="schema")
+    version: str
+    file: str | None
+    seed: int | None
+    min_tail: int
+    null: str | None
+    ks: str
+    calibration: str
+    matrices: list[FittedMatrixDocument]
+
+
+class MeasureDocument(_Document):
+    """Document ``sdespec.measure/1``."""
+
+    schema_: Literal["sdespec.measure/1"] = Field(default="sdespec.measure/1", alias="schema")
+    version: str
+    file: str | None
+    null: str | None
+    matrices: list[MatrixDocument]
+
+
+def _number(value: Any) -> float | None:
+    out = float(value)
+    return out if math.isfinite(out) else None
+
+
+def _pair(values: Any) -> tuple[float | None, float | None]:
+    return _number(values[0]), _number(values[1])
+
+
+def _text(one: xr.Dataset, name: str) -> str | None:
+    return (str(one[name].values) or None) if name in one.variables else None
+
+
+def _optional(one: xr.Dataset, name: str) -> float | None:
+    return _number(one[name].values) if name in one.variables else None
+
+
+def _cells(ds: xr.Dataset) -> Iterator[xr.Dataset]:
+    """One Dataset for each (layer, replicate, time)."""
+    for dim in ("layer", "replicate", "time"):
+        if dim in ds.dims:
+            for index in range(ds.sizes[dim]):
+                yield from _cells(ds.isel({dim: index}))
+            return
+    yield ds
+
+
+def _matrix(one: xr.Dataset) -> dict[str, Any]:
+    return {
+        "name": str(one["layer"].values),
+        "time": _optional(one, "time"),
+        "replicate": int(one["replicate"]) if "replicate" in one.coords else None,
+        "n_rows": int(one["n_rows"]),
+        "n_cols": int(one["n_cols"]),
+        "role": _text(one, "role"),
+        "status": _text(one, "status") or "ok",
+        "reason": _text(one, "reason") or "",
+        "n_eigenvalues": int(one["rank_count"]) if "rank_count" in one else 0,
+        "entry_variance": _optional(one, "entry_variance"),
+        "at_initialization": _text(one, "at_initialization"),
+    }
+
+
+def _tail(one: xr.Dataset) -> TailDocument | None:
+    if _optional(one, "tail_exponent") is None:
+        return None
+    return TailDocument(
+        exponent=float(one["tail_exponent"]),
+        exponent_corrected=_optional(one, "tail_exponent_corrected"),
+        interval=_pair(one["tail_interval"].values),
+        threshold=float(one["threshold"]),
+        n_tail=int(one["n_tail"]),
+        decades=_optional(one, "tail_decades"),
+        ks_distance=_optional(one, "ks_distance"),
+        p_value=_optional(one, "tail_p_value"),
+        shuffled_exponent=_optional(one, "tail_exponent_shuffled"),
+    )
+
+
+def _laws(one: xr.Dataset) -> dict[str, LawDocument]:
+    out = {}
+    for i, name in enumerate(map(str, one["law"].values)):
+        law = one.isel(law=i)
+        estimates = {
+            str(key): (float(value), _pair(bounds))
+            for key, value, bounds in zip(
+                one["parameter"].values,
+                law["parameter_estimate"].values,
+                law["parameter_interval"].values,
+                strict=True,
+            )
+            if math.isfinite(value)
+        }
+        if estimates:
+            out[name] = LawDocument(
+                parameters={key: value for key, (value, _) in estimates.items()},
+                intervals={key: bounds for key, (_, bounds) in estimates.items()},
+                ks_distance=_number(law["law_ks_distance"]),
+                log_likelihood=_number(law["log_likelihood"]),
+                p_value=_number(law["p_value"]),
+            )
+    return out
+
+
+def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
+    fitted = _text(one, "regime") is not None
+    edges = _pair(one["bulk_edge"].values)
+    return FittedMatrixDocument(
+        **_matrix(one),
+        variance=_optional(one, "variance"),
+        bulk_edge=None if edges[1] is None else edges,
+        n_outliers=int(one["n_outliers"]) if fitted else None,
+        outlier_cutoff=_optional(one, "outlier_cutoff"),
+        outlier_energy=_optional(one, "outlier_energy"),
+        ks_mp=_optional(one, "ks_mp"),
+        ks_mp_rest=_optional(one, "ks_mp_rest"),
+        ks_mp_shuffled=_optional(one, "ks_mp_shuffled"),
+        ks_mp_null_quantile=_optional(one, "ks_mp_null_quantile"),
+        tail=_tail(one),
+        laws=_laws(one),
+        preferred_law=_text(one, "preferred_law"),
+        regime=_text(one, "regime"),
+        verdict=_text(one, "verdict_text"),
+    )
+
+
+def _attribute(ds: xr.Dataset, name: str) -> str | None:
+    return str(ds.attrs[name]) if name in ds.attrs else None
+
+
+def fit_document(ds: xr.Dataset) -> FitDocument:
+    """Make the document ``sdespec.fit/1`` of a fitted Dataset; one entry for each (layer, replicate, time).
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Result of ``fit``.
+
+    Returns
+    -------
+    FitDocument
+
+    Raises
+    ------
+    InputError
+        If the Dataset holds no fits.
+    """
+    if "regime" not in ds:
+        raise InputError("the Dataset holds no fits; call fit first")
+    return FitDocument(
+        version=str(ds.attrs["sdespec_version"]),
+        file=_attribute(ds, "file"),
+        seed=int(ds.attrs["fit_seed"]),
+        min_tail=int(ds.attrs["min_tail"]),
+        null=_attribute(ds, "null"),
+        ks=str(ds.attrs["ks"]),
+        calibration=str(ds.attrs["calibration"]),
+        matrices=[_fitted(one) for one in _cells(ds)],
+    )
+
+
+def measure_document(ds: xr.Dataset) -> MeasureDocument:
+    """Make the document ``sdespec.measure/1`` of measured spectra.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        Result of ``measure``.
+
+    Returns
+    -------
+    MeasureDocument
+    """
+    return MeasureDocument(
+        version=str(ds.attrs["sdespec_version"]),
+        file=_attribute(ds, "file"),
+        null=_attribute(ds, "null"),
+        matrices=[MatrixDocument(**_matrix(one)) for one in _cells(ds)],
+    )
