@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sdespec.core.errors import InputError, UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLORS", "axes", "one_spectrum", "positive_values"]
+__all__ = ["COLORS", "axes", "logarithmic", "one_spectrum", "positive_values", "style", "text_of"]
 
 COLORS: Mapping[str, str] = {
     "data": "#3b6ea8",
@@ -76,7 +77,20 @@ def text_of(one: xr.Dataset, name: str) -> str:
     return str(one[name].values) if name in one else ""
 
 
-def style(ax: Axes, **labels: Any) -> None:
-    """Plain axes: no box at the top and right, labels set."""
+def style(ax: Axes, *, title: str, note: str, **labels: Any) -> None:
+    """Plain axes: no box at the top and right, labels, and a title with a wrapped note below it."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.set(**labels)
+    ax.set_title("\n".join([title, *textwrap.wrap(note, 50)]), fontsize="medium")
+
+
+def logarithmic(ax: Axes, low: float, high: float) -> None:
+    """Logarithmic horizontal axis whose labels never meet, also where it spans less than a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    if high < 30.0 * low:
+        ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -9,7 +9,7 @@ import xarray as xr
 
 from sdespec.core.errors import UsageError
 from sdespec.laws import MarchenkoPastur
-from sdespec.plots._common import COLORS, axes, one_spectrum, positive_values, style, text_of
+from sdespec.plots._common import COLORS, axes, logarithmic, one_spectrum, positive_values, style, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,16 +82,15 @@ def spectrum(
             _histogram(ax, null, bins, log, histtype="step", color=COLORS["null"], label="null")
     _draw_bulk(ax, one, bulk, values, log)
     if log:
-        ax.set_xscale("log")
+        logarithmic(ax, bins[0], bins[-1])
     style(
         ax,
+        title=f"{one['layer'].values!s}   {n_rows} x {n_cols}",
+        note=text_of(one, "regime").replace("_", " "),
         xlabel="eigenvalue",
         ylabel="density of log10 eigenvalue" if log else "density",
-        title=f"{one['layer'].values!s}   {n_rows} x {n_cols}",
     )
-    ax.title.set_fontsize("medium")
-    note = text_of(one, "regime")
-    ax.legend(title=note or None, frameon=False, fontsize="small", title_fontsize="small")
+    ax.legend(frameon=False, fontsize="small")
     return ax
 
 

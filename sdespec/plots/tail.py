@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from sdespec.core.errors import InputError
-from sdespec.plots._common import COLORS, axes, one_spectrum, positive_values, style, text_of
+from sdespec.plots._common import COLORS, axes, logarithmic, one_spectrum, positive_values, style, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,11 +73,16 @@ def tail(
     exponent = float(one["tail_exponent"])
     if np.isfinite(exponent):
         _draw_power_law(ax, one, values, exponent)
-    ax.set(xscale="log", yscale="log", ylim=(0.5 / len(values), 1.5))
-    ax.set_xlim(left=max(values[0], np.quantile(values, 0.05)))
-    style(ax, xlabel="eigenvalue", ylabel="share at or above", title=str(one["layer"].values))
-    ax.title.set_fontsize("medium")
-    ax.legend(title=text_of(one, "verdict_text") or None, frameon=False, fontsize="small", title_fontsize="small")
+    ax.set(yscale="log", ylim=(0.5 / len(values), 1.5))
+    logarithmic(ax, max(values[0], float(np.quantile(values, 0.05))) / 1.1, values[-1] * 1.3)
+    style(
+        ax,
+        title=str(one["layer"].values),
+        note=text_of(one, "verdict_text"),
+        xlabel="eigenvalue",
+        ylabel="share at or above",
+    )
+    ax.legend(frameon=False, fontsize="small", loc="lower left")
     return ax
 
 

@@ -10,6 +10,7 @@ from scipy import integrate
 
 from sdespec.core.errors import UsageError
 from sdespec.laws import Gamma, LaguerreEnsemble, MarchenkoPastur, TransportedEnsemble, edge_centering, rigid_scores
+from sdespec.laws.laguerre_ensemble import _squared_singular_values
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0, 0.7])
@@ -27,11 +28,8 @@ def test_density_of_two_values_has_mass_one(m: float, beta: float) -> None:
     """In t = log of the smaller value and u = log of the ratio, over the ordered half of the plane."""
     ensemble = LaguerreEnsemble(2, m, 0.6, beta)
     node, weight = np.polynomial.legendre.leggauss(200)
-    t, u = -25.0 + 15.0 * (node + 1.0) * 1.0, 15.0 * (node + 1.0)
-    t = np.linspace(-45.0, 5.0, 1001)
-    u = 20.0 * (node + 1.0) / 2.0 * 2.0
-    small = np.exp(t)[:, None] * np.ones_like(u)
-    large = np.exp(t[:, None] + u)
+    t, u = np.linspace(-45.0, 5.0, 1001), 20.0 * (node + 1.0)
+    small, large = np.exp(t)[:, None] * np.ones_like(u), np.exp(t[:, None] + u)
     spectra = np.stack([small, large], axis=-1)
     inner = np.exp(ensemble.logpdf(spectra)) * small * large @ (20.0 * weight)
     assert 2.0 * np.trapezoid(inner, t) == pytest.approx(1.0, abs=1e-7)
@@ -76,12 +74,13 @@ def test_spectra_are_descending_positive_and_reproducible(n_rows: int, n_cols: f
         np.testing.assert_array_equal(spectra, LaguerreEnsemble(n_cols, n_rows, 0.5).rvs(6, seed=3))
 
 
-def test_tiny_values_do_not_drown_in_the_largest() -> None:
-    """Almost no repulsion and a strong pull to zero: the product of the values is a product of chi squares."""
-    ensemble = LaguerreEnsemble(12, 11.5, 1.0, beta=0.02)
-    spectra = ensemble.rvs(40, seed=0)
-    assert (spectra > 0.0).all()
-    assert (spectra[:, -1] / spectra[:, 0]).min() < 1e-16
+@pytest.mark.parametrize("smallest", [1e-3, 1e-9, 1e-14, 1e-20])
+def test_tiny_values_do_not_drown_in_the_largest(smallest: float) -> None:
+    """The values of a bidiagonal matrix multiply to its squared determinant, known without rounding."""
+    diagonal, below = np.array([1.0, 0.7, smallest]), np.array([0.5, 0.3])
+    values = _squared_singular_values(diagonal, below)
+    assert (np.diff(values) < 0.0).all()
+    assert values.prod() == pytest.approx(diagonal.prod(), rel=1e-5)
 
 
 def test_name_and_parameters_of_ensembles() -> None:
@@ -128,7 +127,7 @@ def test_strength_inverts_outlier() -> None:
     assert np.isnan(ensemble.strength([0.0, 0.5 * upper, upper, np.nan])).all()
     assert isinstance(ensemble.strength(2.0 * upper), np.float64)
     for bad in (-1.0, np.nan, np.inf):
-        with pytest.raises(UsageError, match="strength is .*; it must be finite and at least 0"):
+        with pytest.raises(UsageError, match=r"strength is .*; it must be finite and at least 0"):
             ensemble.outlier(bad)
 
 

@@ -109,9 +109,9 @@ def test_directions_give_alignments():
     np.testing.assert_allclose(ds.alignment.sel(layer="fc1.weight", direction="top").values[:2], [1.0, 0.0], atol=1e-7)
     assert ds.alignment.sel(layer="fc2.weight", direction="left").isnull().all()
     assert ds.alignment.sel(layer="fc1.bias").isnull().all()
-    with pytest.raises(UsageError, match="'fc9.weight', which is not there"):
+    with pytest.raises(UsageError, match=r"'fc9\.weight', which is not there"):
         sd.measure(weights, directions={"fc9.weight": {"top": top}})
-    with pytest.raises(UsageError, match="needs length 20 .right vectors. or 30"):
+    with pytest.raises(UsageError, match=r"needs length 20 \(right vectors\) or 30"):
         sd.measure(weights, directions={"fc1.weight": {"top": np.ones(7)}})
 
 
