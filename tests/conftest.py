@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_blas_thread() -> Iterator[None]:
+    """Small matrices cost up to a hundredfold with several BLAS threads on a busy machine."""
+    assert np.linalg.eigvalsh(np.eye(2)).sum() == 2.0  # BLAS must be loaded before it can be limited
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 @pytest.fixture(scope="session")

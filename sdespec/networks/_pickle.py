@@ -24,6 +24,7 @@ SAFE_NAMES: frozenset[str] = frozenset(
         "numpy.core.multiarray.scalar",
         "numpy.dtype",
         "pathlib.PosixPath",
+        "pathlib._local.PosixPath",
         "types.SimpleNamespace",
     )
 )

@@ -75,7 +75,8 @@ def _safe_globals() -> list[Any]:
     return [
         argparse.Namespace,
         types.SimpleNamespace,
-        pathlib.PosixPath,
+        (pathlib.PurePosixPath, "pathlib.PosixPath"),
+        (pathlib.PurePosixPath, "pathlib._local.PosixPath"),  # Python 3.13
         np.dtype,
         (scalar, "numpy.core.multiarray.scalar"),
         (scalar, "numpy._core.multiarray.scalar"),

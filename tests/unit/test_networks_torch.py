@@ -2,8 +2,10 @@
 
 import argparse
 import collections
+import pathlib
 import pickle
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -67,6 +69,7 @@ def test_nested_state_with_options_and_optimiser(tmp_path):
         "options": types.SimpleNamespace(width=3),
         "loss": np.float64(0.5),
         "count": np.int64(3),
+        "folder": pathlib.PosixPath("run"),
         "history": collections.OrderedDict(train=[0.5, 0.25]),
         "epoch": 3,
     }
@@ -85,7 +88,7 @@ def test_two_networks_in_one_file_keep_their_prefixes(tmp_path):
 
     torch.save({"model": module().state_dict(), "net": module().state_dict()}, tmp_path / "gan.pt")
     names = [tensor.name for tensor in read_tensors(tmp_path / "gan.pt")]
-    assert len(set(names)) == len(names) == 18 - 2 * 0 - 2 * 0 or len(names) == 2 * len(module().state_dict())
+    assert len(set(names)) == len(names) == 2 * len(module().state_dict())
     assert {name.split(".")[0] for name in names} == {"model", "net"}
 
 
@@ -185,7 +188,9 @@ def test_whole_modules_and_programs_are_refused(tmp_path):
     torch.save(module(), tmp_path / "module.pt")
     with pytest.raises(UnsafeFileError, match="not plain tensors"):
         sd.measure(tmp_path / "module.pt")
-    torch.jit.save(torch.jit.trace(torch.nn.Linear(4, 4), torch.ones(1, 4)), tmp_path / "program.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # new versions of torch deprecate the format, whose files stay
+        torch.jit.save(torch.jit.trace(torch.nn.Linear(4, 4), torch.ones(1, 4)), tmp_path / "program.pt")
     with pytest.raises(UnsafeFileError, match="TorchScript"):
         sd.measure(tmp_path / "program.pt")
 
@@ -198,7 +203,7 @@ def test_truncated_checkpoints(tmp_path, zipped, kept):
     torch.save(module().state_dict(), tmp_path / "whole.pt", _use_new_zipfile_serialization=zipped)
     path = tmp_path / "cut.pt"
     path.write_bytes((tmp_path / "whole.pt").read_bytes()[:kept])
-    with pytest.raises(FormatError, match="cut.pt") as caught:
+    with pytest.raises(FormatError, match=r"cut\.pt") as caught:
         sd.measure(path)
     assert type(caught.value) is FormatError
 
