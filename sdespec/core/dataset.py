@@ -104,8 +104,8 @@ def extend(
         If the result does not follow the schema.
     """
     out = ds.drop_vars([name for name in variables if name in ds])
-    stale = [name for name in (coords or {}) if name in out.dims and name not in ds.data_vars]
-    out = out.drop_dims(stale)
+    used = {dim for array in out.data_vars.values() for dim in array.dims}
+    out = out.drop_vars([name for name in (coords or {}) if name in out.coords and name not in used])
     out = out.assign_coords({name: _data_array(name, entry) for name, entry in (coords or {}).items()})
     out = out.assign({name: _data_array(name, entry) for name, entry in variables.items()})
     out.attrs = {**ds.attrs, **(attrs or {}), "provenance": provenance, "sdespec_version": package_version()}

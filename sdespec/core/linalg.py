@@ -97,8 +97,8 @@ def eigenvalues(matrix: np.ndarray, *, method: Method = "auto") -> np.ndarray:
         Real, finite; converted to float64 first, whatever its type.
     method : {"auto", "gram", "svd"}
         ``gram``: eigenvalues of the smaller Gram matrix in float64, whose smallest value has the relative error
-        ``eps * lambda_max / lambda_min``. ``svd``: direct singular values. ``auto``: the Gram matrix, then the SVD
-        where that error would exceed 1e-9.
+        ``eps * lambda_max / lambda_min``. ``svd``: direct singular values. ``auto``: the Gram matrix, or the SVD
+        where that error exceeds 1e-9 or is bound to, as for large square matrices.
 
     Returns
     -------
@@ -152,8 +152,16 @@ def eigenvalues(matrix: np.ndarray, *, method: Method = "auto") -> np.ndarray:
     return out
 
 
+def _gram_would_fail(n_rows: int, n_cols: int) -> bool:
+    """Whether even a random matrix of this shape is too ill-conditioned for the Gram route, so that it is not tried."""
+    small, large = sorted((n_rows, n_cols))
+    ratio = (small / large) ** 0.5
+    expected = max(((1.0 - ratio) / (1.0 + ratio)) ** 2, 0.25 / small**2)
+    return expected < np.finfo(np.float64).eps / _GRAM_ACCURACY
+
+
 def _scaled_eigenvalues(values: np.ndarray, method: Method) -> np.ndarray:
-    if method != "svd":
+    if method == "gram" or (method == "auto" and not _gram_would_fail(*values.shape)):
         gram = values @ values.T if values.shape[0] <= values.shape[1] else values.T @ values
         out = np.linalg.eigvalsh(gram)[::-1]
         smallest_error = np.finfo(np.float64).eps * out[0] / _GRAM_ACCURACY

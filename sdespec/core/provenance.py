@@ -42,7 +42,7 @@ def digest(array: np.ndarray) -> str:
     >>> digest(np.zeros(3)) == digest(np.zeros(3))
     True
     """
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()[:16]
 
 
 def _describe(value: Any) -> Any:

@@ -47,7 +47,7 @@ def tails(log_values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
 @kernel
 def _deviation(below: np.ndarray, j: int, step: int, base: float, inverse: float, model: float) -> float:
     """Larger deviation of the model from the steps before and after distinct value j."""
-    return max(model - (below[j] - base) * inverse, (below[j + step] - base) * inverse - model)
+    return float(max(model - (below[j] - base) * inverse, (below[j + step] - base) * inverse - model))
 
 
 @kernel

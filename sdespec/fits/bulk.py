@@ -105,7 +105,7 @@ def _unit_cutoff(
     if edge == "factor":
         return factor * upper
     if edge == "finite_size":
-        return upper * (1.0 + 1.5 * min(n_rows, n_cols) ** (-2.0 / 3.0))
+        return upper * (1.0 + 1.5 * math.pow(min(n_rows, n_cols), -2.0 / 3.0))
     return _tracy_widom_slack(n_rows, n_cols, level, rule == "median")
 
 

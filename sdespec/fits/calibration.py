@@ -246,7 +246,7 @@ def _log_normal_cdf(x: np.ndarray) -> np.ndarray:
 
 
 def _exponential_cdf(x: np.ndarray) -> np.ndarray:
-    return -np.expm1(-x / x.mean(axis=1, keepdims=True))
+    return np.asarray(-np.expm1(-x / x.mean(axis=1, keepdims=True)))
 
 
 # distribution function of each ascending row under the law refitted to that row

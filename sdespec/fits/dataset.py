@@ -87,11 +87,13 @@ def fit_dataset(
             done += 1
             if progress is not None:
                 progress(done, len(cells), str(spectra["layer"].values[cell[0]]))
+    n_modes = max((fitted.bulk.n_outliers for fitted in fits.flat if fitted.bulk is not None), default=0)
+    width = max(n_modes, 1, spectra["alignment"].sizes["mode"] if "alignment" in spectra else 0)
     arguments: dict[str, Any] = {"spectra": spectra, "seed": seed, "reference": reference, **vars(options)}
     return extend(
         spectra,
-        _variables(fits, dims, options),
-        coords=_coords(fits, options),
+        _variables(fits, dims, options, width),
+        coords=_coords(options, width),
         provenance=record("sdespec.fit", arguments),
         attrs={
             "fit_seed": seed,
@@ -160,12 +162,11 @@ def _reference_variance(spectra: xr.Dataset, reference: xr.Dataset | None, optio
     return out
 
 
-def _coords(fits: np.ndarray, options: FitOptions) -> dict[str, tuple[Sequence[str], Any]]:
-    n_modes = max((fitted.bulk.n_outliers for fitted in fits.flat if fitted.bulk is not None), default=0)
+def _coords(options: FitOptions, width: int) -> dict[str, tuple[Sequence[str], Any]]:
     return {
         "law": (("law",), list(options.laws)),
         "parameter": (("parameter",), list(_parameters(options))),
-        "mode": (("mode",), np.arange(max(n_modes, 1))),
+        "mode": (("mode",), np.arange(width)),
         "side": (("side",), ["lower", "upper"]),
         "ci_bound": (("ci_bound",), ["lower", "upper"]),
     }
@@ -187,10 +188,7 @@ def _column(
     return out
 
 
-def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...]) -> dict[str, tuple[Sequence[str], Any]]:
-    n_modes = max((f.bulk.n_outliers for f in fits.flat if f.bulk is not None), default=0)
-    width = max(n_modes, 1)
-
+def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[str, tuple[Sequence[str], Any]]:
     def modes(f: SpectrumFit) -> np.ndarray:
         row = np.full(width, np.nan)
         if f.bulk is not None:
@@ -270,8 +268,10 @@ def _law_columns(fits: np.ndarray, dims: tuple[str, ...], options: FitOptions) -
     }
 
 
-def _variables(fits: np.ndarray, dims: tuple[str, ...], options: FitOptions) -> dict[str, tuple[Sequence[str], Any]]:
-    out = _bulk_columns(fits, dims) | _tail_columns(fits, dims) | _law_columns(fits, dims, options)
+def _variables(
+    fits: np.ndarray, dims: tuple[str, ...], options: FitOptions, width: int
+) -> dict[str, tuple[Sequence[str], Any]]:
+    out = _bulk_columns(fits, dims, width) | _tail_columns(fits, dims) | _law_columns(fits, dims, options)
     for name in (
         "ks_mp",
         "ks_mp_rest",

@@ -20,6 +20,9 @@ Ks = Literal["two-sided", "left"]
 
 STEEP_EXPONENT = 8.0
 _SMALLEST_TAIL = 2
+# Share of the chosen thresholds left out at either end, in units of (1 - level) / 2: set by simulation, so that a 95 %
+# interval covers 90 to 98 % on gamma bulks with Pareto tails of 200 to 5000 values.
+_OUTER_THRESHOLDS = 4.0
 
 
 @dataclass(frozen=True)
@@ -132,17 +135,44 @@ def _exact_interval(degrees: int, log_sum: float, level: float) -> tuple[float, 
     return 1.0 + float(lower) / log_sum, 1.0 + float(upper) / log_sum
 
 
-def _resampled_exponents(logs: np.ndarray, min_tail: int, two_sided: bool, bootstrap: int, seed: int) -> np.ndarray:
-    """Exponents of resamples with the threshold searched anew; resample b depends on (seed, b) only."""
+def _resamples(
+    logs: np.ndarray, min_tail: int, two_sided: bool, bootstrap: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Exponents and log thresholds of resamples, each searched anew; resample b depends on (seed, b) only."""
     n = len(logs)
-    exponents = np.full(bootstrap, np.nan)
+    exponents, starts = [], []
     for b in range(bootstrap):
         stream = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, b])))
         counts = np.bincount(stream.integers(0, n, size=n), minlength=n)
-        position, _, log_sum, n_tail, _ = _kernels.scan(logs, counts, min_tail, two_sided)
-        if position >= 0:
-            exponents[b] = 1.0 + n_tail / log_sum
-    return exponents[np.isfinite(exponents)]
+        start, _, log_sum, n_tail, _ = _kernels.scan(logs, counts, min_tail, two_sided)
+        if start >= 0:
+            exponents.append(1.0 + n_tail / log_sum)
+            starts.append(start)
+    return np.array(exponents), logs[starts]
+
+
+def _bootstrap_interval(
+    logs: np.ndarray,
+    resamples: tuple[np.ndarray, np.ndarray],
+    level: float,
+    exact: tuple[float, float],
+) -> tuple[float, float]:
+    """Hull of three intervals: exact, resampled exponents, and exact ones at the thresholds that resamples chose."""
+    exponents, thresholds = resamples
+    if len(exponents) == 0:
+        return exact
+    y, _, below, sums = _kernels.tails(logs, np.ones(len(logs), np.int64))
+    chosen = np.searchsorted(y, thresholds)
+    half = (1.0 - level) / 2.0
+    degrees = below[-1] - below[chosen] - 1.0
+    lowest = 1.0 + special.gammaincinv(degrees, half) / sums[chosen]
+    highest = 1.0 + special.gammaincinv(degrees, 1.0 - half) / sums[chosen]
+    share = min(0.5, _OUTER_THRESHOLDS * half)
+    lower, upper = np.quantile(exponents, [half, 1.0 - half])
+    return (
+        float(min(exact[0], lower, np.quantile(lowest, share))),
+        float(max(exact[1], upper, np.quantile(highest, 1.0 - share))),
+    )
 
 
 def _at_threshold(sample: _Sample, threshold: float, two_sided: bool) -> tuple[int, float, float]:
@@ -230,14 +260,17 @@ def power_law_tail(
     The search is exact. S of all tails follows from one recursion; a candidate is given up at the first value
     whose deviation is not below the best distance so far; candidates are visited coarse to fine, so few of them
     set a record; and since both distribution functions grow, blocks of values are bounded by their ends. Cost:
-    one sort and about one exponential for each value, 0.03 ms at n = 1e3, 40 ms at 1e6.
+    one sort and about one exponential for each value, 0.03 ms at n = 1e3, 50 ms at 1e6.
 
     Without resamples the interval is exact for independent values and a threshold fixed beforehand:
     2 (exponent - 1) S is chi-square with 2 (n_tail - 1) degrees of freedom where the threshold is one of the
-    values, 2 n_tail where it is not. It ignores the choice of the threshold and covers too little. With resamples it
-    is the hull of this interval and of the central part of the resampled exponents. Both suppose independent
-    values, which the eigenvalues of one matrix are not. A threshold that is given leaves nothing to search: then
-    the interval is the exact one.
+    values, 2 n_tail where it is not. It ignores the choice of the threshold and covers too little: 69 and 81 % for
+    95 % on 1000 values, of which 200 are Pareto with exponent 2 and 3 beyond a gamma bulk. With resamples the
+    interval is the hull of this one, of the central part of the resampled exponents, and of the exact intervals at
+    the thresholds that the resamples choose, the outer 10 % of them left out at either end; it covers 92 and 97 % in
+    these two cases, and 89 to 98 % in others of 200 to 5000 values. All suppose independent values, which the
+    eigenvalues of one matrix are not. A threshold that is given leaves nothing to search: then the interval is the
+    exact one.
 
     An exponent alone is no evidence for a power law: Gaussian matrices give exponents between 3 and 14.
 
@@ -285,19 +318,17 @@ def _search(sample: _Sample, min_tail: int, two_sided: bool, bootstrap: int, lev
     start, distance, log_sum, n_tail, n_distinct = _kernels.scan(sample.logs, counts, min_tail, two_sided)
     if start < 0:
         raise _no_candidate(n, min_tail)
-    lower, upper = _exact_interval(n_tail - 1, log_sum, level)
+    interval = _exact_interval(n_tail - 1, log_sum, level)
     if bootstrap:
-        exponents = _resampled_exponents(sample.logs, min_tail, two_sided, bootstrap, seed)
-        if len(exponents):
-            ends = np.quantile(exponents, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-            lower, upper = min(lower, float(ends[0])), max(upper, float(ends[1]))
+        resamples = _resamples(sample.logs, min_tail, two_sided, bootstrap, seed)
+        interval = _bootstrap_interval(sample.logs, resamples, level, interval)
     follower = int(np.searchsorted(sample.logs, sample.logs[start], side="right"))
     return _tail(
         sample,
         start,
         float(sample.values[start]),
         (n_tail, log_sum, distance, n_distinct),
-        (lower, upper),
+        interval,
         last=n - follower < min_tail or sample.logs[follower] == sample.logs[-1],
     )
 

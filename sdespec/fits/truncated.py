@@ -41,7 +41,7 @@ def _pareto(z: np.ndarray) -> np.ndarray:
 def _exponential(z: np.ndarray) -> np.ndarray:
     excess = np.expm1(z)
     mean = float(excess.mean())
-    return -math.log(mean) - excess / mean
+    return np.asarray(-math.log(mean) - excess / mean)
 
 
 def _log_normal(z: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def _gamma(z: np.ndarray) -> np.ndarray:
     starts = [(0.0, -math.log(mean)), (-3.0, -math.log(mean)), (2.0, 2.0 - math.log(mean))]
     log_shape, log_rate = _least(cost, starts, ((-12.0, 12.0), (-20.0, 6.0)))
     shape, rate = math.exp(log_shape), math.exp(log_rate)
-    return (shape - 1.0) * z - rate * x - log_mass(shape, rate)
+    return np.asarray((shape - 1.0) * z - rate * x - log_mass(shape, rate))
 
 
 def _inverse_gamma(z: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def _inverse_gamma(z: np.ndarray) -> np.ndarray:
     starts = [(rate, -3.0), (rate, 0.0), (rate + 0.5, 1.0)]
     log_shape, log_scale = _least(cost, starts, ((-12.0, 8.0), (-14.0, 8.0)))
     shape, scale = math.exp(log_shape), math.exp(log_scale)
-    return -(shape + 1.0) * z - scale * inverse - log_mass(shape, scale)
+    return np.asarray(-(shape + 1.0) * z - scale * inverse - log_mass(shape, scale))
 
 
 def _least(

@@ -107,7 +107,7 @@ class LaguerreEnsemble(Named):
     @property
     def threshold(self) -> float:
         r"""Critical strength :math:`\sqrt{\beta v}\,(nm)^{1/4}` beyond which a rank-one spike makes an outlier."""
-        return math.sqrt(self.beta * self.variance) * (self.n_rows * self.n_cols) ** 0.25
+        return math.sqrt(self.beta * self.variance * math.sqrt(self.n_rows * self.n_cols))
 
     def rvs(self, size: int, *, seed: int) -> Array:
         """Draw whole spectra, exactly at any size.

@@ -13,10 +13,11 @@ from sdespec.laws.inverse_gamma import InverseGamma
 from sdespec.laws.log_normal import LogNormal
 from sdespec.laws.marchenko_pastur import MarchenkoPastur
 from sdespec.laws.pareto import Pareto
+from sdespec.laws.tracy_widom import TracyWidom
 
 __all__ = ["LAWS", "law_class"]
 
-_CLASSES: tuple[type[Law], ...] = (Exponential, Gamma, InverseGamma, LogNormal, MarchenkoPastur, Pareto)
+_CLASSES: tuple[type[Law], ...] = (Exponential, Gamma, InverseGamma, LogNormal, MarchenkoPastur, Pareto, TracyWidom)
 
 LAWS: Mapping[str, type[Law]] = MappingProxyType({law.law_name(): law for law in _CLASSES})
 """One-body laws by their names in snake case."""

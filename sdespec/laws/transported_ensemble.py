@@ -53,7 +53,7 @@ def rigid_scores(n_rows: int, n_cols: int, size: int, *, seed: int) -> Array:
     ensemble = LaguerreEnsemble(whole(n_rows, "n_rows", 1), whole(n_cols, "n_cols", 1), 1.0)
     scores = np.asarray(ensemble.bulk.cdf(ensemble.rvs(size, seed=seed)[:, ::-1]))
     margin = _MARGIN / ensemble.rank
-    return np.clip(scores, margin, 1.0 - margin)
+    return np.asarray(np.clip(scores, margin, 1.0 - margin))
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def measure(
     Notes
     -----
     One matrix is in memory at a time, in float64; the largest needs about three times its size (matrix, Gram matrix,
-    workspace of LAPACK). Checkpoints of PyTorch's old format, before 1.6, are read as a whole. Tensors with identical
+    workspace of LAPACK). PyTorch files are mapped, so their pages stay resident but the system may drop them; those
+    of the old format, before 1.6, are read as a whole. Tensors with identical
     content are measured once. Rows and columns of ``kernel`` tensors of Keras and flax are exchanged, so that rows
     are outputs. Numbers from different choices of ``conv`` and ``fused`` must not be mixed; both are in the
     attributes.
@@ -167,20 +168,29 @@ def _collect(source: Any, steps: list[tuple[int, Path]], options: Options, progr
     """Measure one checkpoint after the other."""
     table = Table([step for step, _ in steps])
     done = 0
-    for index, checkpoint in enumerate([path for _, path in steps] or [source]):
-        tensors = read_tensors(checkpoint)
-        if not tensors:
-            where = str(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else None
-            problem = "there is no tensor in it"
-            raise InputError(problem) if where is None else FormatError(problem, file=where)
-        parts = _planned(tensors, options)
-        total = done + len(parts) * (max(1, len(steps)) - index)
-        for part, cell in _cells(parts, options):
-            table.add(Row.of(part), index, cell)
-            done += 1
-            if progress is not None:
-                progress(done, total, part.layer)
+    checkpoints = [path for _, path in steps] or [source]
+    for index, checkpoint in enumerate(checkpoints):
+        done = _add_checkpoint(table, checkpoint, index, len(checkpoints), done, options, progress)
     return table
+
+
+def _add_checkpoint(
+    table: Table, checkpoint: Any, index: int, count: int, done: int, options: Options, progress: Progress | None
+) -> int:
+    """Measure one checkpoint, which is out of memory on return; gives the number of rows done so far."""
+    tensors = read_tensors(checkpoint)
+    if not tensors:
+        where = str(checkpoint) if isinstance(checkpoint, (str, os.PathLike)) else None
+        problem = "there is no tensor in it"
+        raise InputError(problem) if where is None else FormatError(problem, file=where)
+    parts = _planned(tensors, options)
+    total = done + len(parts) * (count - index)
+    for part, cell in _cells(parts, options):
+        table.add(Row.of(part), index, cell)
+        done += 1
+        if progress is not None:
+            progress(done, total, part.layer)
+    return done
 
 
 def _planned(tensors: Sequence[Tensor], options: Options) -> list[Part]:

@@ -125,7 +125,7 @@ def gaussian_null(
     >>> gaussian_null(10, 20, 0.5, draws=3).shape
     (3, 10)
     """
-    from sdespec.laws import LaguerreEnsemble
+    from sdespec.laws import LaguerreEnsemble  # here, since the shuffled null needs no laws
 
     _check_draws(draws)
     stream = int(_sequence(seed, name).generate_state(1, np.uint64)[0] >> 1)

@@ -68,7 +68,7 @@ def test_quantiles_of_the_literature() -> None:
 @pytest.mark.parametrize("beta", [1, 2, 4])
 def test_both_tails_are_monotone_and_smooth(beta: int) -> None:
     law = TracyWidom(beta)
-    s = np.linspace(-20.0, 30.0, 4001)
+    s = np.linspace(-15.0, 30.0, 4001)
     sf, cdf = law.sf(s), law.cdf(s)
     assert (sf > 0.0).all()
     assert (np.diff(sf) <= 0.0).all()
@@ -94,8 +94,9 @@ def test_left_tails_have_the_known_constants() -> None:
 
 
 def test_right_tails_are_the_traces_of_the_kernels() -> None:
+    """1 - det(1 - B) is the trace of B up to its square, and that is half the integral of the Airy function."""
     for s in (6.0, 8.0):
-        trace = 0.5 * (1.0 / 3.0 - special.itairy(s)[0])
+        trace = 0.5 * integrate.quad(lambda x: special.airy(x)[0], s, 30.0, epsabs=0.0, epsrel=1e-10)[0]
         assert TracyWidom(1).sf(s) == pytest.approx(trace, rel=1e-5)
     for s in (8.0, 16.0, 25.0):
         one = math.exp(-2 / 3 * s**1.5) / (4 * math.sqrt(math.pi) * s**0.75)
