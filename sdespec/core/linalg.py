@@ -157,7 +157,7 @@ def _gram_would_fail(n_rows: int, n_cols: int) -> bool:
     small, large = sorted((n_rows, n_cols))
     ratio = (small / large) ** 0.5
     expected = max(((1.0 - ratio) / (1.0 + ratio)) ** 2, 0.25 / small**2)
-    return expected < np.finfo(np.float64).eps / _GRAM_ACCURACY
+    return bool(expected < np.finfo(np.float64).eps / _GRAM_ACCURACY)
 
 
 def _scaled_eigenvalues(values: np.ndarray, method: Method) -> np.ndarray:

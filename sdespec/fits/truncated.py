@@ -1,125 +1,219 @@
-"""Laws truncated below at a threshold, refitted to the tail."""
+"""Laws truncated below at a threshold, fitted to a tail by maximum likelihood."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from scipy import optimize, special
 
-__all__ = ["truncated_logpdf"]
+from sdespec.core.errors import UsageError
 
-_DEEP = 60.0  # how many standard deviations a log-normal centre may lie below the threshold
+__all__ = ["TRUNCATED_LAWS", "truncated_logpdf"]
+
+# Beyond this depth of the centre below the threshold, in standard deviations, a log-normal tail is a power law.
+_DEEPEST = 1e3
+_TINY = 1e-200
+
+
+@dataclass(frozen=True, eq=False)
+class _Tail:
+    """A tail in units in which nothing overflows.
+
+    Attributes
+    ----------
+    logs : ndarray
+        log(x / threshold).
+    excess : ndarray
+        (x - threshold) over its mean, so that its own mean is 1.
+    start : float
+        threshold over the mean excess.
+    log_unit : float
+        log of the mean excess.
+    """
+
+    logs: np.ndarray
+    excess: np.ndarray
+    start: float
+    log_unit: float
+
+
+def _pareto(tail: _Tail) -> np.ndarray:
+    slope = 1.0 / float(tail.logs.mean())
+    return np.asarray(math.log(slope) - (slope + 1.0) * tail.logs)
+
+
+def _exponential(tail: _Tail) -> np.ndarray:
+    return np.asarray(math.log(tail.start) - tail.excess)
+
+
+def _moment_ratio(depth: float) -> float:
+    """E u^2 / (E u)^2 of a normal law with its mean ``depth`` standard deviations below 0, given u > 0."""
+    if depth > 30.0:  # the asymptotic series of the hazard; the closed form cancels
+        q = 1.0 / (depth * depth)
+        return 2.0 * (1.0 - 3.0 * q + 15.0 * q * q - 105.0 * q**3) / (1.0 - 2.0 * q + 10.0 * q * q - 74.0 * q**3) ** 2
+    hazard = _hazard(depth)
+    return (1.0 + depth * depth - depth * hazard) / (hazard - depth) ** 2
+
+
+def _hazard(depth: float) -> float:
+    return math.sqrt(2.0 / math.pi) / float(special.erfcx(depth / math.sqrt(2.0)))
+
+
+def _log_normal(tail: _Tail) -> np.ndarray:
+    """A normal law of the log: its depth below the threshold solves one equation in the ratio of two moments."""
+    first = float(tail.logs.mean())
+    ratio = float(np.mean((tail.logs / first) ** 2))
+    if ratio >= _moment_ratio(_DEEPEST):
+        return _pareto(tail)
+    shallowest = -10.0 - 2.0 / math.sqrt(ratio - 1.0)
+    depth = float(optimize.brentq(lambda h: _moment_ratio(h) - ratio, shallowest, _DEEPEST, xtol=1e-13, rtol=1e-14))
+    gap = 1.0 / depth - 2.0 / depth**3 + 10.0 / depth**5 if depth > 1e2 else _hazard(depth) - depth
+    deviation = first / gap
+    # log sf(depth) + depth^2 / 2 in one piece, for deep centres
+    log_mass = math.log(0.5 * float(special.erfcx(depth / math.sqrt(2.0)))) if depth > 0.0 else None
+    z = tail.logs / deviation
+    constant = math.log(deviation * math.sqrt(2.0 * math.pi))
+    if log_mass is None:
+        return np.asarray(-0.5 * (z + depth) ** 2 - constant - float(special.log_ndtr(-depth)) - tail.logs)
+    return np.asarray(-0.5 * z * z - z * depth - constant - log_mass - tail.logs)
+
+
+def _log_upper(shape: float, rate: float) -> float:
+    r"""Logarithm of :math:`\int_1^\infty v^{k-1} e^{-b(v-1)} dv`."""
+    share = float(special.gammaincc(shape, rate))
+    if share > _TINY:
+        return math.log(share) + float(special.gammaln(shape)) - shape * math.log(rate) + rate
+    # Continued fraction of the incomplete gamma function by Lentz's method; far beyond the mode it converges fast.
+    b = rate + 1.0 - shape
+    c, d = math.inf, 1.0 / b
+    value = d
+    for k in range(1, 500):
+        a = -k * (k - shape)
+        b += 2.0
+        d = 1.0 / (a * d + b)
+        c = b + a / c
+        value *= c * d
+        if abs(c * d - 1.0) < 1e-15:
+            break
+    return math.log(value)
+
+
+def _gamma(tail: _Tail) -> np.ndarray:
+    mean_log = float(tail.logs.mean())
+
+    def cost(point: np.ndarray) -> float:
+        shape, rate = math.exp(float(point[0])), math.exp(float(point[1]))  # rate in units of the mean excess
+        return rate - (shape - 1.0) * mean_log + _log_upper(shape, max(rate * tail.start, 1e-300))
+
+    shape, rate = _least(cost, (0.0, 0.0), ((-12.0, 16.0), (-25.0, 16.0)))
+    constant = _log_upper(shape, max(rate * tail.start, 1e-300))
+    return np.asarray((shape - 1.0) * tail.logs - rate * tail.excess - constant)
+
+
+def _log_lower(shape: float, scale: float) -> float:
+    r"""Logarithm of :math:`\int_1^\infty v^{-k-1} e^{-s/v} dv`."""
+    share = float(special.gammainc(shape, scale))
+    if share > _TINY:
+        return math.log(share) + float(special.gammaln(shape)) - shape * math.log(scale)
+    term = total = 1.0 / shape
+    for k in range(1, 10_000):
+        term *= scale / (shape + k)
+        total += term
+        if term < 1e-17 * total:
+            break
+    return math.log(total) - scale
+
+
+def _inverse_gamma(tail: _Tail) -> np.ndarray:
+    inverse = np.exp(-tail.logs)
+    mean_log, mean_inverse = float(tail.logs.mean()), float(inverse.mean())
+
+    def cost(point: np.ndarray) -> float:
+        shape, scale = math.exp(float(point[0])), math.exp(float(point[1]))
+        return (shape + 1.0) * mean_log + scale * mean_inverse + _log_lower(shape, scale)
+
+    shape, scale = _least(cost, (-math.log(mean_log), 0.0), ((-12.0, 16.0), (-25.0, 16.0)))
+    fitted = np.asarray(-(shape + 1.0) * tail.logs - scale * inverse - _log_lower(shape, scale))
+    limit = _pareto(tail)  # scale 0
+    return fitted if fitted.sum() > limit.sum() else limit
+
+
+def _least(
+    cost: Callable[[np.ndarray], float],
+    start: tuple[float, float],
+    bounds: tuple[tuple[float, float], tuple[float, float]],
+) -> tuple[float, float]:
+    """Minimise over the logs of two parameters; a second simplex starts where the first one stopped.
+
+    The likelihoods are those of exponential families, so that there is one minimum.
+    """
+    point = np.clip(start, *np.transpose(bounds))
+    options = {"xatol": 1e-9, "fatol": 1e-13, "maxiter": 2000, "maxfev": 4000}
+    for _ in range(2):
+        point = optimize.minimize(cost, point, method="Nelder-Mead", bounds=bounds, options=options).x
+    return math.exp(float(point[0])), math.exp(float(point[1]))
+
+
+TRUNCATED_LAWS: Mapping[str, Callable[[_Tail], np.ndarray]] = MappingProxyType(
+    {
+        "gamma": _gamma,
+        "inverse_gamma": _inverse_gamma,
+        "log_normal": _log_normal,
+        "exponential": _exponential,
+        "pareto": _pareto,
+    }
+)
+"""Log-density of x / threshold under each law at its maximum likelihood in a tail."""
 
 
 def truncated_logpdf(x: np.ndarray, name: str, threshold: float) -> np.ndarray:
-    """Log-density of each tail value under the law truncated at the threshold, at its maximum likelihood.
+    """Log-density of each value of a tail under a law truncated below at the threshold, at its maximum likelihood.
 
     Parameters
     ----------
     x : ndarray, (n,)
-        Values at or above the threshold.
-    name : str
-        One of ``FITTED_LAWS``.
+        Values at or above the threshold, not all equal to it.
+    name : {"gamma", "inverse_gamma", "log_normal", "exponential", "pareto"}
+        The law.
     threshold : float
         Positive.
 
     Returns
     -------
     ndarray, (n,)
+
+    Raises
+    ------
+    UsageError
+        If the law is not one of those.
+
+    Notes
+    -----
+    Pareto and exponential are closed forms. The logarithm of a log-normal tail is a normal law truncated at 0; its
+    depth below the threshold is the root of one monotone function, and where the second moment of the logs is at
+    least twice the square of the first the maximum is the power law itself. Gamma (shape above 0) and inverse gamma
+    are two-dimensional searches over sufficient statistics, a few milliseconds at any n.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 2.0, 4.0])
+    >>> float(truncated_logpdf(x, "exponential", 1.0).sum().round(4))
+    -3.863
     """
-    z = np.log(x / threshold)
-    return _FORMS[name](z) - math.log(threshold)
-
-
-def _pareto(z: np.ndarray) -> np.ndarray:
-    rate = 1.0 / float(z.mean())
-    return math.log(rate) - (rate + 1.0) * z
-
-
-def _exponential(z: np.ndarray) -> np.ndarray:
-    excess = np.expm1(z)
-    mean = float(excess.mean())
-    return np.asarray(-math.log(mean) - excess / mean)
-
-
-def _log_normal(z: np.ndarray) -> np.ndarray:
-    """A normal law of the logarithm, truncated at 0; from sums of z and z^2 alone."""
-    first, second = float(z.mean()), float((z * z).mean())
-
-    def cost(parameters: np.ndarray) -> float:
-        depth, log_sigma = float(parameters[0]), float(parameters[1])
-        sigma = math.exp(log_sigma)
-        mu = depth * sigma
-        square = (second - 2.0 * mu * first + mu * mu) / (2.0 * sigma * sigma)
-        return square + log_sigma + float(special.log_ndtr(depth))
-
-    spread = math.sqrt(max(second - first * first, 1e-300))
-    starts = [(0.0, math.log(math.sqrt(second))), (first / spread, math.log(spread)), (-5.0, math.log(5.0 * first))]
-    depth, log_sigma = _least(cost, starts, ((-_DEEP, _DEEP), (-30.0, 30.0)))
-    sigma = math.exp(log_sigma)
-    constant = log_sigma + 0.5 * math.log(2.0 * math.pi) + float(special.log_ndtr(depth))
-    return np.asarray(-0.5 * (z / sigma - depth) ** 2 - constant - z)
-
-
-def _gamma(z: np.ndarray) -> np.ndarray:
-    """A gamma law of shape k and rate r (in thresholds), truncated at 1; k may be as small as it likes above 0."""
-    x = np.exp(z)
-    mean, mean_log = float(x.mean()), float(z.mean())
-
-    def log_mass(shape: float, rate: float) -> float:
-        upper = float(special.gammaincc(shape, rate))
-        return math.log(max(upper, 1e-300)) + float(special.gammaln(shape)) - shape * math.log(rate)
-
-    def cost(parameters: np.ndarray) -> float:
-        shape, rate = math.exp(float(parameters[0])), math.exp(float(parameters[1]))
-        return -((shape - 1.0) * mean_log - rate * mean - log_mass(shape, rate))
-
-    starts = [(0.0, -math.log(mean)), (-3.0, -math.log(mean)), (2.0, 2.0 - math.log(mean))]
-    log_shape, log_rate = _least(cost, starts, ((-12.0, 12.0), (-20.0, 6.0)))
-    shape, rate = math.exp(log_shape), math.exp(log_rate)
-    return np.asarray((shape - 1.0) * z - rate * x - log_mass(shape, rate))
-
-
-def _inverse_gamma(z: np.ndarray) -> np.ndarray:
-    """An inverse gamma law of shape a and scale b (in thresholds), truncated at 1."""
-    inverse = np.exp(-z)
-    mean, mean_log = float(inverse.mean()), float(z.mean())
-
-    def log_mass(shape: float, scale: float) -> float:
-        below = float(special.gammainc(shape, scale))
-        return math.log(max(below, 1e-300)) + float(special.gammaln(shape)) - shape * math.log(scale)
-
-    def cost(parameters: np.ndarray) -> float:
-        shape, scale = math.exp(float(parameters[0])), math.exp(float(parameters[1]))
-        return (shape + 1.0) * mean_log + scale * mean + log_mass(shape, scale)
-
-    rate = math.log(1.0 / mean_log)
-    starts = [(rate, -3.0), (rate, 0.0), (rate + 0.5, 1.0)]
-    log_shape, log_scale = _least(cost, starts, ((-12.0, 8.0), (-14.0, 8.0)))
-    shape, scale = math.exp(log_shape), math.exp(log_scale)
-    return np.asarray(-(shape + 1.0) * z - scale * inverse - log_mass(shape, scale))
-
-
-def _least(
-    cost: Callable[[np.ndarray], float],
-    starts: list[tuple[float, float]],
-    bounds: tuple[tuple[float, float], tuple[float, float]],
-) -> tuple[float, float]:
-    """Best of local searches; simplex, since the ridge towards the power-law limit misleads gradients."""
-    results = [
-        optimize.minimize(cost, start, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-7, "fatol": 1e-11})
-        for start in (tuple(np.clip(start, *np.transpose(bounds))) for start in starts)
-    ]
-    best = min(results, key=lambda result: float(result.fun))
-    return float(best.x[0]), float(best.x[1])
-
-
-_FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "pareto": _pareto,
-    "exponential": _exponential,
-    "log_normal": _log_normal,
-    "gamma": _gamma,
-    "inverse_gamma": _inverse_gamma,
-}
+    if name not in TRUNCATED_LAWS:
+        raise UsageError(f"law is {name!r}; allowed: {', '.join(TRUNCATED_LAWS)}")
+    log_threshold = math.log(threshold)
+    excess = x - threshold
+    largest = float(excess.max())
+    unit = largest * float(np.mean(excess / largest))
+    tail = _Tail(
+        logs=np.log(x) - log_threshold,
+        excess=excess / unit,
+        start=threshold / unit,
+        log_unit=math.log(unit),
+    )
+    return np.asarray(TRUNCATED_LAWS[name](tail) - log_threshold)
