@@ -16,6 +16,7 @@ __all__ = ["TRUNCATED_LAWS", "truncated_logpdf"]
 
 # Beyond this depth of the centre below the threshold, in standard deviations, a log-normal tail is a power law.
 _DEEPEST = 1e3
+_ASYMPTOTIC = 50.0
 _TINY = 1e-200
 
 
@@ -31,14 +32,11 @@ class _Tail:
         (x - threshold) over its mean, so that its own mean is 1.
     start : float
         threshold over the mean excess.
-    log_unit : float
-        log of the mean excess.
     """
 
     logs: np.ndarray
     excess: np.ndarray
     start: float
-    log_unit: float
 
 
 def _pareto(tail: _Tail) -> np.ndarray:
@@ -50,17 +48,22 @@ def _exponential(tail: _Tail) -> np.ndarray:
     return np.asarray(math.log(tail.start) - tail.excess)
 
 
-def _moment_ratio(depth: float) -> float:
-    """E u^2 / (E u)^2 of a normal law with its mean ``depth`` standard deviations below 0, given u > 0."""
-    if depth > 30.0:  # the asymptotic series of the hazard; the closed form cancels
+def _gap(depth: float) -> float:
+    """Mean of a normal law with its centre ``depth`` standard deviations below 0, given that it is above 0."""
+    if depth > _ASYMPTOTIC:  # the closed form cancels
         q = 1.0 / (depth * depth)
-        return 2.0 * (1.0 - 3.0 * q + 15.0 * q * q - 105.0 * q**3) / (1.0 - 2.0 * q + 10.0 * q * q - 74.0 * q**3) ** 2
-    hazard = _hazard(depth)
-    return (1.0 + depth * depth - depth * hazard) / (hazard - depth) ** 2
+        return (1.0 - q * (2.0 - q * (10.0 - q * (74.0 - q * 706.0)))) / depth
+    return math.sqrt(2.0 / math.pi) / float(special.erfcx(depth / math.sqrt(2.0))) - depth
 
 
-def _hazard(depth: float) -> float:
-    return math.sqrt(2.0 / math.pi) / float(special.erfcx(depth / math.sqrt(2.0)))
+def _moment_ratio(depth: float) -> float:
+    """Second moment of that law over the square of its mean: from 1, far above 0, to 2, the exponential limit."""
+    if depth > _ASYMPTOTIC:
+        q = 1.0 / (depth * depth)
+        second = 2.0 * q * (1.0 - q * (5.0 - q * (37.0 - q * (353.0 - q * 4081.0))))
+    else:
+        second = 1.0 - depth * _gap(depth)
+    return second / _gap(depth) ** 2
 
 
 def _log_normal(tail: _Tail) -> np.ndarray:
@@ -71,14 +74,13 @@ def _log_normal(tail: _Tail) -> np.ndarray:
         return _pareto(tail)
     shallowest = -10.0 - 2.0 / math.sqrt(ratio - 1.0)
     depth = float(optimize.brentq(lambda h: _moment_ratio(h) - ratio, shallowest, _DEEPEST, xtol=1e-13, rtol=1e-14))
-    gap = 1.0 / depth - 2.0 / depth**3 + 10.0 / depth**5 if depth > 1e2 else _hazard(depth) - depth
-    deviation = first / gap
-    # log sf(depth) + depth^2 / 2 in one piece, for deep centres
-    log_mass = math.log(0.5 * float(special.erfcx(depth / math.sqrt(2.0)))) if depth > 0.0 else None
+    deviation = first / _gap(depth)
     z = tail.logs / deviation
     constant = math.log(deviation * math.sqrt(2.0 * math.pi))
-    if log_mass is None:
+    if depth < 0.0:
         return np.asarray(-0.5 * (z + depth) ** 2 - constant - float(special.log_ndtr(-depth)) - tail.logs)
+    # The mass beyond the threshold and exp(-depth^2 / 2) in one piece: each alone underflows.
+    log_mass = math.log(0.5 * float(special.erfcx(depth / math.sqrt(2.0))))
     return np.asarray(-0.5 * z * z - z * depth - constant - log_mass - tail.logs)
 
 
@@ -214,6 +216,5 @@ def truncated_logpdf(x: np.ndarray, name: str, threshold: float) -> np.ndarray:
         logs=np.log(x) - log_threshold,
         excess=excess / unit,
         start=threshold / unit,
-        log_unit=math.log(unit),
     )
     return np.asarray(TRUNCATED_LAWS[name](tail) - log_threshold)
