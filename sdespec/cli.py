@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -32,6 +32,8 @@ app = App(
     version_flags=["--version"],
     version=lambda: _version(),
     result_action="return_value",
+    default_parameter=Parameter(negative=""),
+    help_format="plaintext",
 )
 
 
@@ -46,11 +48,11 @@ def _version() -> str:
 class Output:
     """Options that every command has."""
 
-    json: Annotated[bool, Parameter(negative="")] = False
+    json: bool = False
     """Print exactly one JSON document on stdout, all else on stderr."""
-    quiet: Annotated[bool, Parameter(negative="")] = False
+    quiet: bool = False
     """Print no table and no progress."""
-    debug: Annotated[bool, Parameter(negative="")] = False
+    debug: bool = False
     """Show the traceback of an error."""
 
 

@@ -24,6 +24,8 @@ Interval = tuple[float, float]
 # A law and the one that holds it as a special case (inside) or as a limit (at the boundary), beyond a threshold.
 _LIMIT = (frozenset({"pareto", "log_normal"}), frozenset({"pareto", "inverse_gamma"}))
 _SPECIAL_CASE = (frozenset({"exponential", "gamma"}),)
+# Log-densities below this are cut off, so that ratios of laws that exclude a value stay finite.
+_IMPOSSIBLE = -1e150
 
 
 @dataclass(frozen=True)
@@ -179,10 +181,10 @@ def _intervals(fitted: Law, n: int, level: float) -> dict[str, Interval]:
             "scale": _scaled(fitted.scale, math.exp(z * math.sqrt(trigamma / determinant))),
         }
     if isinstance(fitted, LogNormal):
-        low, high = (float(v) for v in special.chdtri(n - 1.0, [half, 1.0 - half]))
+        high, low = (float(v) for v in special.chdtri(n - 1.0, [half, 1.0 - half]))
         width = float(special.stdtrit(n - 1.0, 1.0 - half)) * fitted.shape / math.sqrt(n - 1.0)
         return {
-            "shape": (fitted.shape * math.sqrt(n / low), fitted.shape * math.sqrt(n / high)),
+            "shape": (fitted.shape * math.sqrt(n / high), fitted.shape * math.sqrt(n / low)),
             "scale": _scaled(fitted.scale, math.exp(width)),
         }
     if isinstance(fitted, Pareto):
@@ -370,7 +372,7 @@ def compare_laws(values: ArrayLike, a: str, b: str, *, threshold: float | None =
                 "at least 3 distinct ones are needed"
             )
         one, two = (truncated_logpdf(x, name, threshold) for name in (a, b))
-    difference = one - two
+    difference = np.maximum(one, _IMPOSSIBLE) - np.maximum(two, _IMPOSSIBLE)
     ratio, z = float(difference.sum()), _normalised(difference)
     p_value, nested = _p_value(ratio, z, frozenset({a, b}), threshold is not None)
     return LawComparison(log_likelihood_ratio=ratio, z_score=z, p_value=p_value, n_tail=len(x), nested=nested)

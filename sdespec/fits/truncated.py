@@ -111,7 +111,7 @@ def _gamma(tail: _Tail) -> np.ndarray:
         shape, rate = math.exp(float(point[0])), math.exp(float(point[1]))  # rate in units of the mean excess
         return rate - (shape - 1.0) * mean_log + _log_upper(shape, max(rate * tail.start, 1e-300))
 
-    shape, rate = _least(cost, (0.0, 0.0), ((-12.0, 16.0), (-25.0, 16.0)))
+    shape, rate = _least(cost, (0.0, 0.0), ((-25.0, 16.0), (-25.0, 16.0)))
     constant = _log_upper(shape, max(rate * tail.start, 1e-300))
     return np.asarray((shape - 1.0) * tail.logs - rate * tail.excess - constant)
 
@@ -138,7 +138,7 @@ def _inverse_gamma(tail: _Tail) -> np.ndarray:
         shape, scale = math.exp(float(point[0])), math.exp(float(point[1]))
         return (shape + 1.0) * mean_log + scale * mean_inverse + _log_lower(shape, scale)
 
-    shape, scale = _least(cost, (-math.log(mean_log), 0.0), ((-12.0, 16.0), (-25.0, 16.0)))
+    shape, scale = _least(cost, (-math.log(mean_log), 0.0), ((-25.0, 16.0), (-25.0, 16.0)))
     fitted = np.asarray(-(shape + 1.0) * tail.logs - scale * inverse - _log_lower(shape, scale))
     limit = _pareto(tail)  # scale 0
     return fitted if fitted.sum() > limit.sum() else limit
@@ -154,9 +154,10 @@ def _least(
     The likelihoods are those of exponential families, so that there is one minimum.
     """
     point = np.clip(start, *np.transpose(bounds))
-    options = {"xatol": 1e-9, "fatol": 1e-13, "maxiter": 2000, "maxfev": 4000}
     for _ in range(2):
-        point = optimize.minimize(cost, point, method="Nelder-Mead", bounds=bounds, options=options).x
+        point = optimize.minimize(
+            cost, point, method="Nelder-Mead", bounds=bounds, options={"xatol": 1e-9, "fatol": 1e-13}
+        ).x
     return math.exp(float(point[0])), math.exp(float(point[1]))
 
 

@@ -57,8 +57,8 @@ class Gamma(Law):
         return self.shape * self.scale**2
 
     def _logpdf(self, x: Array) -> Array:
-        z = x / self.scale
-        return np.asarray(special.xlogy(self.shape - 1.0, z) - z - special.gammaln(self.shape) - np.log(self.scale))
+        power = special.xlogy(self.shape - 1.0, x) - self.shape * np.log(self.scale)
+        return np.asarray(power - x / self.scale - special.gammaln(self.shape))
 
     def _cdf(self, x: Array) -> Array:
         return np.asarray(special.gammainc(self.shape, x / self.scale))

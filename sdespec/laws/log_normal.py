@@ -63,11 +63,11 @@ class LogNormal(Law):
         return -math.expm1(-(self.shape**2)) * math.exp(exponent) if exponent < _LARGEST_EXPONENT else math.inf
 
     def _standard(self, x: Array) -> Array:
-        return np.asarray(np.log(x / self.scale) / self.shape)
+        return np.asarray((np.log(x) - math.log(self.scale)) / self.shape)
 
     def _logpdf(self, x: Array) -> Array:
         z = self._standard(x)
-        density = -0.5 * z * z - np.log(x * self.shape * math.sqrt(2.0 * math.pi))
+        density = -0.5 * z * z - np.log(x) - math.log(self.shape * math.sqrt(2.0 * math.pi))
         return np.asarray(np.where(x == 0.0, -np.inf, density))
 
     def _cdf(self, x: Array) -> Array:

@@ -60,11 +60,16 @@ class Pareto(Law):
         a = self.exponent - 1.0
         return self.minimum**2 * a / ((a - 1.0) ** 2 * (a - 2.0))
 
+    def _log_ratio(self, x: Array) -> Array:
+        ratio = x / self.minimum
+        return np.where(np.isinf(ratio), np.log(x) - np.log(self.minimum), np.log(ratio))
+
     def _logpdf(self, x: Array) -> Array:
-        return np.asarray(np.log((self.exponent - 1.0) / self.minimum) - self.exponent * np.log(x / self.minimum))
+        constant = np.log(self.exponent - 1.0) - np.log(self.minimum)
+        return np.asarray(constant - self.exponent * self._log_ratio(x))
 
     def _cdf(self, x: Array) -> Array:
-        return np.asarray(-np.expm1(-(self.exponent - 1.0) * np.log(x / self.minimum)))
+        return np.asarray(-np.expm1(-(self.exponent - 1.0) * self._log_ratio(x)))
 
     def _sf(self, x: Array) -> Array:
         return np.asarray((x / self.minimum) ** (1.0 - self.exponent))
