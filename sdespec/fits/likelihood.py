@@ -177,15 +177,15 @@ def _intervals(fitted: Law, n: int, level: float) -> dict[str, Interval]:
         determinant = n * (k * trigamma - 1.0) if k < 1e6 else 0.5 * n / k
         z = -float(special.ndtri(half))
         return {
-            "shape": _scaled(k, math.exp(z / math.sqrt(k * determinant))),
-            "scale": _scaled(fitted.scale, math.exp(z * math.sqrt(trigamma / determinant))),
+            "shape": _scaled(k, z / math.sqrt(k * determinant)),
+            "scale": _scaled(fitted.scale, z * math.sqrt(trigamma / determinant)),
         }
     if isinstance(fitted, LogNormal):
         high, low = (float(v) for v in special.chdtri(n - 1.0, [half, 1.0 - half]))
         width = float(special.stdtrit(n - 1.0, 1.0 - half)) * fitted.shape / math.sqrt(n - 1.0)
         return {
             "shape": (fitted.shape * math.sqrt(n / high), fitted.shape * math.sqrt(n / low)),
-            "scale": _scaled(fitted.scale, math.exp(width)),
+            "scale": _scaled(fitted.scale, width),
         }
     if isinstance(fitted, Pareto):
         slope = fitted.exponent - 1.0
@@ -201,7 +201,8 @@ def _intervals(fitted: Law, n: int, level: float) -> dict[str, Interval]:
     return {"scale": (n * scale / high, n * scale / low)}
 
 
-def _scaled(value: float, factor: float) -> Interval:
+def _scaled(value: float, log_factor: float) -> Interval:
+    factor = math.exp(min(log_factor, 700.0))
     return value / factor, value * factor
 
 

@@ -30,13 +30,13 @@ class _Tail:
         log(x / threshold).
     excess : ndarray
         (x - threshold) over its mean, so that its own mean is 1.
-    start : float
-        threshold over the mean excess.
+    log_start : float
+        log of the threshold over the mean excess.
     """
 
     logs: np.ndarray
     excess: np.ndarray
-    start: float
+    log_start: float
 
 
 def _pareto(tail: _Tail) -> np.ndarray:
@@ -45,7 +45,7 @@ def _pareto(tail: _Tail) -> np.ndarray:
 
 
 def _exponential(tail: _Tail) -> np.ndarray:
-    return np.asarray(math.log(tail.start) - tail.excess)
+    return np.asarray(tail.log_start - tail.excess)
 
 
 def _gap(depth: float) -> float:
@@ -106,13 +106,14 @@ def _log_upper(shape: float, rate: float) -> float:
 
 def _gamma(tail: _Tail) -> np.ndarray:
     mean_log = float(tail.logs.mean())
+    start = max(math.exp(tail.log_start), 1e-270)
 
     def cost(point: np.ndarray) -> float:
         shape, rate = math.exp(float(point[0])), math.exp(float(point[1]))  # rate in units of the mean excess
-        return rate - (shape - 1.0) * mean_log + _log_upper(shape, max(rate * tail.start, 1e-300))
+        return rate - (shape - 1.0) * mean_log + _log_upper(shape, rate * start)
 
     shape, rate = _least(cost, (0.0, 0.0), ((-25.0, 16.0), (-25.0, 16.0)))
-    constant = _log_upper(shape, max(rate * tail.start, 1e-300))
+    constant = _log_upper(shape, rate * start)
     return np.asarray((shape - 1.0) * tail.logs - rate * tail.excess - constant)
 
 
@@ -216,6 +217,6 @@ def truncated_logpdf(x: np.ndarray, name: str, threshold: float) -> np.ndarray:
     tail = _Tail(
         logs=np.log(x) - log_threshold,
         excess=excess / unit,
-        start=threshold / unit,
+        log_start=log_threshold - math.log(unit),
     )
     return np.asarray(TRUNCATED_LAWS[name](tail) - log_threshold)
