@@ -23,8 +23,9 @@ from sdespec.verbs import closing, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["write_report"]
+__all__ = ["environment", "svg_address", "write_report"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -40,17 +41,23 @@ class _Panel:
     figures: tuple[str, ...]
 
 
-def _figure(draw: Callable[[Axes], object]) -> str:
-    """A plot as a data address; its own image, so that identifiers of two figures never meet."""
+def svg_address(figure: Figure) -> str:
+    """A figure as a data address; its own image, so that identifiers of two figures never meet."""
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sdespec", "path.simplify": True}):
-        figure = Figure(figsize=(5.4, 3.5), layout="constrained")
-        draw(figure.subplots())
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _figure(draw: Callable[[Axes], object]) -> str:
+    """Draw one plot on a figure of the size that the page has room for."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.4, 3.5), layout="constrained")
+    draw(figure.subplots())
+    return svg_address(figure)
 
 
 def _chosen(ds: xr.Dataset, limit: int) -> list[int]:
@@ -64,12 +71,13 @@ def _chosen(ds: xr.Dataset, limit: int) -> list[int]:
     return sorted(usable[:limit])
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Templates of the package: everything is escaped, an unknown name is an error."""
+    out = Environment(
         loader=PackageLoader("sdespec.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["number"] = lambda value, form=".3g": "–" if value is None else number(value, form)
-    return environment
+    out.filters["number"] = lambda value, form=".3g": "–" if value is None else number(value, form)
+    return out
 
 
 def write_report(
@@ -121,7 +129,7 @@ def write_report(
         if progress is not None:
             progress(done + 1, len(chosen), matrices[index].name)
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=title or str(ds.attrs.get("file") or "spectra"),

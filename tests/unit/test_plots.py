@@ -13,7 +13,9 @@ def fits():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(80, 100))
     spike = np.outer(np.eye(80)[0], np.eye(100)[0])
-    return sd.fit(sd.measure({"near": noise + 40 * spike, "far": noise + 400 * spike, "bias": np.ones(3)}), bootstrap=20)
+    return sd.fit(
+        sd.measure({"near": noise + 40 * spike, "far": noise + 400 * spike, "bias": np.ones(3)}), bootstrap=20
+    )
 
 
 def _axes():

@@ -1,0 +1,1 @@
+"""Hold results against each other: verdicts with error bars, and claims."""
