@@ -2,7 +2,7 @@
 
 from sdespec.fits.bulk import Outliers, outliers
 from sdespec.fits.likelihood import LawComparison, LawFit, compare_laws, law
-from sdespec.fits.power_law import PowerLawTail, power_law_tail
+from sdespec.fits.power_law import PowerLawTail, ThresholdCurve, power_law_tail, threshold_curve
 from sdespec.fits.regime import Evidence, Regime, decide_regime
 
 __all__ = [
@@ -12,9 +12,11 @@ __all__ = [
     "Outliers",
     "PowerLawTail",
     "Regime",
+    "ThresholdCurve",
     "compare_laws",
     "decide_regime",
     "law",
     "outliers",
     "power_law_tail",
+    "threshold_curve",
 ]

@@ -268,9 +268,9 @@ def power_law_tail(
     95 % on 1000 values, of which 200 are Pareto with exponent 2 and 3 beyond a gamma bulk. With resamples the
     interval is the hull of this one, of the central part of the resampled exponents, and of the exact intervals at
     the thresholds that the resamples choose, the outer 7.5 % of them left out at either end; it covers 94 and 97 % in
-    these two cases, and 89 to 99 % in others of 200 to 5000 values. All suppose independent values, which the
-    eigenvalues of one matrix are not. A threshold that is given leaves nothing to search: then the interval is the
-    exact one.
+    these two cases, 88 % with 40 Pareto values in 200, and up to 100 % where the threshold is easy. All suppose
+    independent values, which the eigenvalues of one matrix are not. A threshold that is given leaves nothing to
+    search: then the interval is the exact one.
 
     An exponent alone is no evidence for a power law: Gaussian matrices give exponents between 3 and 14.
 

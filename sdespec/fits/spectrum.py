@@ -125,11 +125,8 @@ def _verdict(regime: Regime, bulk: Outliers, values: np.ndarray, tail: PowerLawT
         return f"{bulk.n_outliers} spike{'s' if bulk.n_outliers != 1 else ''} on an intact bulk"
     if regime.name == "broad_tail" and tail is not None:
         comparison = compare_laws(values, "pareto", "log_normal", threshold=tail.threshold)
-        if comparison.p_value > 0.05:
-            return "log-normal not excluded"
-        if comparison.log_likelihood_ratio < 0.0:
-            return "log-normal preferred to a power law"
-        return "power law ahead of log-normal, but by an uncalibrated test"
+        # beyond a threshold a power law is a limit of the log-normal law, so the ratio can never exclude the latter
+        return "log-normal not excluded" if comparison.p_value > 0.05 else "log-normal preferred to a power law"
     return regime.reason
 
 

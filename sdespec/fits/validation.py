@@ -35,6 +35,8 @@ def check_spectrum(values: np.ndarray, *, minimum: int = 3) -> np.ndarray:
     >>> check_spectrum([1, 2, 3])
     array([1., 2., 3.])
     """
+    if np.iscomplexobj(values):
+        raise SpectrumError("the values are complex; eigenvalues here are squared singular values, which are real")
     try:
         array = np.ascontiguousarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

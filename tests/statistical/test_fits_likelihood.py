@@ -19,8 +19,8 @@ TRUE = {
 def test_intervals_cover(name):
     """95 % intervals of 100 values, 1000 samples: each parameter is covered 92 to 98 % of the time.
 
-    False alarm: 1e-4 for exact intervals, 1e-3 for those of the Fisher information, whose long-run cover is 94.5 %.
-    The planted bug is the interval of twice as many values, which covers 83 %.
+    The long-run cover is 95 to 96 %: the nearer bound is 3 standard errors away, false alarm 1e-3. The planted bug
+    is the interval of twice as many values, which covers 85 %.
     """
     hits = dict.fromkeys(TRUE[name], 0)
     wrong = 0
@@ -38,11 +38,11 @@ def test_intervals_cover(name):
 
 
 def test_a_true_power_law_is_rarely_rejected():
-    """Pareto, 300 values, 1000 samples: p < 0.05 against log-normal at most 7.2 %.
+    """Pareto, 300 values, 1000 samples: p < 0.05 against log-normal in 3 to 8.5 %.
 
-    The mixture at the boundary is right for large samples; 7.2 % is 3.2 standard errors above 5 %, false alarm 1e-3.
-    The planted bug is the p-value of the normal score, which for a nested pair means nothing: it stays above 0.05
-    however often the law is rejected here, so that its size is far below.
+    The mixture at the boundary is right for large samples; here the long-run size is 6.1 %, 3.2 standard errors
+    from either bound: false alarm 1e-3. The planted bug is the p-value of the normal score, which means nothing for
+    a nested pair: its size is below 0.1 %.
     """
     p_values, scores = [], []
     for seed in range(1000):
@@ -51,8 +51,8 @@ def test_a_true_power_law_is_rarely_rejected():
         p_values.append(comparison.p_value)
         scores.append(comparison.z_score)
     size = np.mean(np.array(p_values) < 0.05)
-    assert 0.028 <= size <= 0.072
-    assert np.mean(np.abs(scores) > 1.96) < 0.028
+    assert 0.03 <= size <= 0.085
+    assert np.mean(np.abs(scores) > 1.96) < 0.03
 
 
 def test_a_log_normal_tail_is_told_from_a_power_law():
@@ -71,10 +71,11 @@ def test_a_log_normal_tail_is_told_from_a_power_law():
 
 
 def test_the_unnested_p_value_keeps_its_size():
-    """Gamma against inverse gamma where neither is nearer: p < 0.05 at most 8 % of 500 samples.
+    """Gamma against inverse gamma where neither is nearer: p < 0.05 in at most 10 % of 500 samples.
 
-    Log-normal values: both laws are equally far from them, by the symmetry of log x. Vuong's size is 5 %; 8 % is
-    3 standard errors above, false alarm 1e-3. The planted bug leaves the variance out of the score.
+    Log-normal values: both laws are equally far from them, by the symmetry of log x. The long-run size is 6.9 % at
+    300 values; 10 % is 2.8 standard errors above, false alarm 3e-3. The planted bug leaves the variance out of the
+    score: 87 %.
     """
     rejected = unscaled = 0
     for seed in range(500):
@@ -82,5 +83,5 @@ def test_the_unnested_p_value_keeps_its_size():
         comparison = compare_laws(values, "gamma", "inverse_gamma")
         rejected += comparison.p_value < 0.05
         unscaled += abs(comparison.log_likelihood_ratio) > 1.96
-    assert rejected / 500 <= 0.08
-    assert unscaled / 500 > 0.08
+    assert rejected / 500 <= 0.10
+    assert unscaled / 500 > 0.10

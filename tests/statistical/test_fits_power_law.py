@@ -58,9 +58,8 @@ def test_the_corrected_exponent_has_hardly_any_bias(exponent, required, sharp):
 def test_the_interval_with_resamples_covers(exponent):
     """Gamma bulk with a Pareto tail, 1000 values, 200 draws: 95 % intervals cover 90 to 98 %.
 
-    The long-run cover is 93.6 and 97.2 % (3000 draws): false alarm of the band 3 and 20 %, hence the fixed seed;
-    a cover of 85 % would pass one time in 60. The planted bug is the interval that holds the threshold fixed: it covers 69 and
-    81 %.
+    The long-run cover is 93.6 and 97.2 % (3000 draws): false alarm of the band 3 and 20 %, hence the fixed seed.
+    The planted bug is the interval that holds the threshold fixed: it covers 69 and 81 %.
     """
     rng = np.random.default_rng(exponent)
     hits = naive = 0
