@@ -9,40 +9,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sdespec import fits, laws, networks, spectra
+    from sdespec import fits, integrators, laws, models, networks, spectra, theory
     from sdespec import plots as plot
+    from sdespec.compare import compare
     from sdespec.core.dataset import open_dataset as open
     from sdespec.core.dataset import save
     from sdespec.core.schema import validate
+    from sdespec.dispatch import predict, rescale, simulate, sweep
     from sdespec.networks import measure
     from sdespec.verbs import fit, summary
 
 __all__ = [
+    "compare",
     "fit",
     "fits",
+    "integrators",
     "laws",
     "measure",
+    "models",
     "networks",
     "open",
     "plot",
+    "predict",
+    "rescale",
     "save",
+    "simulate",
     "spectra",
     "summary",
+    "sweep",
+    "theory",
     "validate",
 ]
 
 # public name -> (module, attribute; "" for the module itself)
 _LAZY: dict[str, tuple[str, str]] = {
+    "compare": ("sdespec.compare", "compare"),
     "fit": ("sdespec.verbs", "fit"),
     "fits": ("sdespec.fits", ""),
+    "integrators": ("sdespec.integrators", ""),
     "laws": ("sdespec.laws", ""),
     "measure": ("sdespec.networks", "measure"),
+    "models": ("sdespec.models", ""),
     "networks": ("sdespec.networks", ""),
     "open": ("sdespec.core.dataset", "open_dataset"),
     "plot": ("sdespec.plots", ""),
+    "predict": ("sdespec.dispatch", "predict"),
+    "rescale": ("sdespec.dispatch", "rescale"),
     "save": ("sdespec.core.dataset", "save"),
+    "simulate": ("sdespec.dispatch", "simulate"),
     "spectra": ("sdespec.spectra", ""),
     "summary": ("sdespec.verbs", "summary"),
+    "sweep": ("sdespec.dispatch", "sweep"),
+    "theory": ("sdespec.theory", ""),
     "validate": ("sdespec.core.schema", "validate"),
 }
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
 
-__all__ = ["app", "main"]
+__all__ = ["OUTPUT", "Output", "Screen", "app", "check_out", "main", "write"]
 
 app = App(
     name="sdespec",
@@ -102,25 +102,28 @@ class Fitting:
     """Number of threads; all cores by default."""
 
 
-_OUTPUT, _READING, _FITTING = Output(), Reading(), Fitting()
+OUTPUT, _READING, _FITTING = Output(), Reading(), Fitting()
 
 
-class _Screen:
+class Screen:
     """What may be printed where: JSON on stdout, everything else on stderr when JSON is asked for."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
 
     def console(self) -> Console:
+        """Where tables go."""
         from rich.console import Console
 
         return Console(stderr=self.output.json, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
+        """Print for a person."""
         if not self.output.quiet:
             print(text, file=sys.stderr if self.output.json else sys.stdout)
 
     def document(self, text: str) -> None:
+        """Print for a program."""
         if self.output.json:
             print(text)  # the one JSON document
 
@@ -164,7 +167,7 @@ class _Screen:
         self.say(closing(ds))
 
 
-def _spectra(source: Path, reading: Reading, seed: int, screen: _Screen) -> xr.Dataset:
+def _spectra(source: Path, reading: Reading, seed: int, screen: Screen) -> xr.Dataset:
     """Spectra of a checkpoint, or those that a result of sdespec holds."""
     if source.suffix == ".nc":
         from sdespec.core.dataset import open_dataset
@@ -196,7 +199,8 @@ def _require_matrix(ds: xr.Dataset, source: Path) -> None:
     raise InputError(f"no matrix with a spectrum among {ds.sizes['layer']} tensors ({shown})", file=source.name)
 
 
-def _write(ds: xr.Dataset, out: Path | None, screen: _Screen) -> None:
+def write(ds: xr.Dataset, out: Path | None, screen: Screen) -> None:
+    """Write a result where that was asked for."""
     if out is None:
         return
     from sdespec.core.dataset import save
@@ -205,7 +209,7 @@ def _write(ds: xr.Dataset, out: Path | None, screen: _Screen) -> None:
     screen.say(f"wrote {out}   next: sdespec report {out}")
 
 
-def _check_out(out: Path | None) -> None:
+def check_out(out: Path | None) -> None:
     """Fail before the work where the result could not be written."""
     if out is not None:
         from sdespec.core.dataset import check_writable
@@ -223,7 +227,7 @@ def fit(
     fail_on: tuple[str, ...] = (),
     reading: Reading = _READING,
     fitting: Fitting = _FITTING,
-    output: Output = _OUTPUT,
+    output: Output = OUTPUT,
 ) -> int:
     """Fit bulk, outliers, tail and laws of every weight matrix in a checkpoint.
 
@@ -244,12 +248,12 @@ def fit(
     output
         Options of printing.
     """
-    screen = _Screen(output)
+    screen = Screen(output)
     from sdespec.report.document import fit_document
     from sdespec.report.gate import parse_gate
 
     gates = [parse_gate(text) for text in fail_on]
-    _check_out(out)
+    check_out(out)
     spectra = _spectra(source, reading, seed, screen)
     _require_matrix(spectra, source)
     from sdespec.verbs import fit as fit_verb
@@ -258,7 +262,7 @@ def fit(
         fits = fit_verb(spectra, seed=seed, progress=progress, **vars(fitting))
     document = fit_document(fits)
     screen.table(fits)
-    _write(fits, out, screen)
+    write(fits, out, screen)
     screen.document(document.model_dump_json(by_alias=True, indent=1))
     hits = [line for gate in gates for line in gate.hits(document)]
     for line in hits:
@@ -274,7 +278,7 @@ def measure(
     out: Path | None = None,
     seed: int = 0,
     reading: Reading = _READING,
-    output: Output = _OUTPUT,
+    output: Output = OUTPUT,
 ) -> int:
     """Compute the spectrum of every weight matrix in a checkpoint, with its null.
 
@@ -291,14 +295,14 @@ def measure(
     output
         Options of printing.
     """
-    screen = _Screen(output)
-    _check_out(out)
+    screen = Screen(output)
+    check_out(out)
     spectra = _spectra(source, reading, seed, screen)
     _require_matrix(spectra, source)
     from sdespec.report.document import measure_document
 
     screen.table(spectra)
-    _write(spectra, out, screen)
+    write(spectra, out, screen)
     screen.document(measure_document(spectra).model_dump_json(by_alias=True, indent=1))
     return 0
 
@@ -311,7 +315,7 @@ def report(
     out: Path | None = None,
     title: str | None = None,
     max_figures: int = 24,
-    output: Output = _OUTPUT,
+    output: Output = OUTPUT,
 ) -> int:
     """Write one self-contained HTML page of a result.
 
@@ -328,11 +332,11 @@ def report(
     output
         Options of printing.
     """
-    screen = _Screen(output)
+    screen = Screen(output)
     from sdespec.core.dataset import open_dataset
 
     target = result.with_suffix(".html") if out is None else out
-    _check_out(target)
+    check_out(target)
     ds = open_dataset(result)
     from sdespec.report import write_report
 
@@ -344,7 +348,7 @@ def report(
 
 
 @app.command
-def demo(*, out: Path = Path("sdespec-demo"), seed: int = 0, output: Output = _OUTPUT) -> int:
+def demo(*, out: Path = Path("sdespec-demo"), seed: int = 0, output: Output = OUTPUT) -> int:
     """Fit a small trained network that comes with the package, and write its result and report.
 
     Parameters
@@ -361,7 +365,7 @@ def demo(*, out: Path = Path("sdespec-demo"), seed: int = 0, output: Output = _O
     from sdespec.demo import run_demo
     from sdespec.report.document import fit_document
 
-    screen = _Screen(output)
+    screen = Screen(output)
     with ExitStack() as stack:
 
         def stage(name: str) -> Callable[[int, int, str], None]:
@@ -374,6 +378,10 @@ def demo(*, out: Path = Path("sdespec-demo"), seed: int = 0, output: Output = _O
     screen.say(f"\nwrote {out / 'result.nc'}\nwrote {out / 'report.html'}")
     screen.document(fit_document(fits).model_dump_json(by_alias=True, indent=1))
     return 0
+
+
+for _name in ("simulate", "predict", "compare"):
+    app.command(f"sdespec.cli_sde:{_name}", name=_name)  # imported when it is called
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

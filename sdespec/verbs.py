@@ -16,6 +16,7 @@ from sdespec.fits.dataset import Progress, fit_dataset
 from sdespec.fits.power_law import Ks
 from sdespec.fits.spectrum import FitOptions
 from sdespec.networks import measure
+from sdespec.tables import comparison_closing, comparison_rows, is_comparison, is_run, run_closing, run_rows
 
 __all__ = ["fit", "measure", "rows", "summary"]
 
@@ -120,17 +121,17 @@ def fit(
 
 
 def summary(ds: xr.Dataset) -> str:
-    """Say in a few lines what a Dataset holds: one line for each matrix, and a closing count.
+    """Say in a few lines what a Dataset holds: one line for each matrix or quantity, and a closing count.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        Result of ``measure`` or ``fit``.
+        Result of ``measure``, ``fit``, ``simulate``, ``predict`` or ``compare``.
 
     Returns
     -------
     str
-        A table, 120 columns at most.
+        A table.
 
     Raises
     ------
@@ -157,15 +158,19 @@ def rows(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     Parameters
     ----------
     ds : xarray.Dataset
-        Result of ``measure`` or ``fit``.
+        Result of ``measure``, ``fit``, ``simulate``, ``predict`` or ``compare``.
 
     Returns
     -------
     header : list of str
     rows : list of list of str
     """
+    if is_comparison(ds):
+        return comparison_rows(ds)
     if "layer" not in ds.dims:
         raise InputError("the Dataset has no dim 'layer'; give a result of measure or fit")
+    if is_run(ds):
+        return run_rows(ds)
     if "replicate" in ds.dims:
         raise UsageError("select one replicate first, with ds.isel(replicate=0)")
     if "time" in ds.dims:
@@ -219,7 +224,11 @@ _PLURALS = {
 
 
 def closing(ds: xr.Dataset) -> str:
-    """Count matrices, regimes and tensors without a spectrum in one line."""
+    """Count matrices, regimes and tensors without a spectrum, or verdicts, in one line."""
+    if is_comparison(ds):
+        return comparison_closing(ds)
+    if is_run(ds):
+        return run_closing(ds)
     if "time" in ds.dims:
         ds = ds.isel(time=-1)
     status = ds["status"].values.astype(str) if "status" in ds.coords else np.full(ds.sizes["layer"], "ok")

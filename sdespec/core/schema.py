@@ -123,6 +123,7 @@ COORDINATES: Mapping[str, Variable] = _table(
     ("time_other", "time_other", (), "float", "clock", "t'", "Second time of a two-time kernel."),
     ("step", "time", (), "int", "1", "", "Number of updates done."),
     ("quantity", "quantity", (), "text", "1", "", "Name of a compared quantity."),
+    ("quantity_name", "quantity", (), "text", "1", "", "Name of the compared variable, without layer and time."),
     ("law", "law", (), "text", "1", "", "Name of a probability law, in snake case."),
     ("parameter", "parameter", (), "text", "1", "", "Name of a parameter of a law."),
     ("null_draw", "null_draw", (), "int", "1", "", "Index of a draw of the null."),
@@ -215,6 +216,7 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("interval", "quantity ci_bound", _RUN, "float", "1", "", "Interval of the difference."),
     ("z_score", "quantity", _RUN, "float", "1", "z", "Difference over its standard error."),
     ("relative_error", "quantity", _RUN, "float", "1", "", "Difference over the prediction."),
+    ("tolerance", "quantity", _RUN, "float", "1", "", "Largest difference that counts as agreement."),
     ("distance", "quantity", _RUN, "float", "1", "", "Distance between two laws."),
     ("verdict", "quantity", _RUN, "text", "1", "", "agree, disagree, undecided or not_comparable."),
     # solver state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sdespec.laws._base import Law
 from sdespec.laws.exponential import Exponential
 from sdespec.laws.gamma import Gamma
+from sdespec.laws.gaussian_matrix_ensemble import GaussianMatrixEnsemble
 from sdespec.laws.inverse_gamma import InverseGamma
 from sdespec.laws.laguerre_ensemble import LaguerreEnsemble
 from sdespec.laws.log_normal import LogNormal
@@ -18,6 +19,7 @@ __all__ = [
     "LAWS",
     "Exponential",
     "Gamma",
+    "GaussianMatrixEnsemble",
     "InverseGamma",
     "LaguerreEnsemble",
     "Law",

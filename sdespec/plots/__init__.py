@@ -1,6 +1,9 @@
 """Plots: functions of a Dataset that draw on given axes and return them; nothing is shown or saved."""
 
+from sdespec.plots.comparison import comparison
+from sdespec.plots.density_evolution import density_evolution
 from sdespec.plots.spectrum import spectrum
 from sdespec.plots.tail import tail
+from sdespec.plots.trajectories import trajectories
 
-__all__ = ["spectrum", "tail"]
+__all__ = ["comparison", "density_evolution", "spectrum", "tail", "trajectories"]

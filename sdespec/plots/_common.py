@@ -14,7 +14,17 @@ from sdespec.core.errors import InputError, UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLORS", "axes", "logarithmic", "one_spectrum", "positive_values", "style", "text_of"]
+__all__ = [
+    "COLORS",
+    "axes",
+    "logarithmic",
+    "one_layer",
+    "one_spectrum",
+    "positive_values",
+    "style",
+    "text_of",
+    "time_labels",
+]
 
 COLORS: Mapping[str, str] = {
     "data": "#3b6ea8",
@@ -35,8 +45,8 @@ def axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1]
 
 
-def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: int) -> xr.Dataset:
-    """Select one layer, replicate and time; a lone layer needs no name."""
+def one_layer(ds: xr.Dataset, layer: str | int | None) -> xr.Dataset:
+    """Select one layer; a lone one needs no name."""
     if "eigenvalue" not in ds:
         raise InputError("the Dataset holds no 'eigenvalue' to plot; give a result of measure, simulate or fit")
     if "layer" in ds.dims:
@@ -49,6 +59,12 @@ def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: 
         if isinstance(layer, str) and layer not in names:
             raise UsageError(f"there is no layer {layer!r}; layers: {', '.join(names[:12])}")
         ds = ds.isel(layer=names.index(layer) if isinstance(layer, str) else layer)
+    return ds
+
+
+def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: int) -> xr.Dataset:
+    """Select one layer, replicate and time; a lone layer needs no name."""
+    ds = one_layer(ds, layer)
     for dim, index in (("replicate", replicate), ("time", time)):
         if dim in ds.dims:
             ds = ds.isel({dim: index})
@@ -94,3 +110,16 @@ def logarithmic(ax: Axes, low: float, high: float) -> None:
     if high < 30.0 * low:
         ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def time_labels(ax: Axes, times: np.ndarray) -> np.ndarray:
+    """Places of times on the horizontal axis; an infinite last time gets a labelled place after the others."""
+    places = np.asarray(times, dtype=np.float64).copy()
+    if len(places) > 1 and np.isinf(places[-1]):
+        last = places[-2]
+        places[-1] = last + 0.12 * max(last - places[0], abs(last), 1e-300)
+        shown = [
+            tick for tick in ax.xaxis.get_major_locator().tick_values(places[0], last) if places[0] <= tick <= last
+        ]
+        ax.set_xticks([*shown, places[-1]], [*(f"{tick:g}" for tick in shown), "∞"])
+    return places

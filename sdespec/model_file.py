@@ -1,0 +1,318 @@
+"""MODEL.toml: a model and what to run, strictly read; and the JSON documents of its results."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sdespec.core.errors import FormatError, UsageError
+from sdespec.dispatch import predict, simulate
+
+__all__ = ["CompareDocument", "ModelFile", "RunDocument", "compare_document", "load_model_file", "run_document"]
+
+Number = float | None
+_TYPES = ("DysonLaguerre", "MatrixSGD")
+
+
+class _Strict(BaseModel):
+    """Frozen, with no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunTable(_Strict):
+    """The table ``[run]``."""
+
+    times: list[float] = Field(min_length=1)
+    seed: int = 0
+    replicates: int = Field(default=1, ge=1)
+    method: str = "auto"
+
+
+class _File(_Strict):
+    """The whole file."""
+
+    model: dict[str, Any]
+    run: RunTable
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model and what to run.
+
+    Attributes
+    ----------
+    model : model
+        One of ``sdespec.models``.
+    run : RunTable
+        Times, seed, replicates and method.
+    """
+
+    model: Any
+    run: RunTable
+
+    def simulate(self, *, seed: int | None = None) -> xr.Dataset:
+        """Draw the spectra; a given seed wins over that of the file."""
+        run = self.run
+        own = run.seed if seed is None else seed
+        return simulate(self.model, run.times, seed=own, replicates=run.replicates, method=run.method)
+
+    def predict(self) -> xr.Dataset:
+        """Calculate what there is to know."""
+        return predict(self.model, self.run.times)
+
+
+def load_model_file(path: str | os.PathLike[str]) -> ModelFile:
+    """Read MODEL.toml.
+
+    Parameters
+    ----------
+    path : path
+        A file with the tables ``[model]`` (``type`` and the fields of that model; for MatrixSGD ``diffusion`` stands
+        for isotropic noise) and ``[run]`` (``times``, which may hold ``inf``, ``seed``, ``replicates``, ``method``).
+
+    Returns
+    -------
+    ModelFile
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or not valid TOML.
+    UsageError
+        If a key is unknown or has a wrong value.
+    """
+    file = Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FormatError("no such file", file=str(file)) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FormatError(f"not a readable TOML file ({error})", file=str(file)) from error
+    try:
+        content = _File.model_validate(table)
+    except ValidationError as error:
+        raise UsageError(f"{file}: {_first(error)}") from None
+    try:
+        return ModelFile(_model(dict(content.model)), content.run)
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, with a hint where a key is misspelt."""
+    errors = error.errors()
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {first['msg']}"
+    known = list(RunTable.model_fields) if len(first["loc"]) > 1 else list(_File.model_fields)
+    return _unknown(where, str(first["loc"][-1]), known)
+
+
+def _unknown(where: str, key: str, known: list[str]) -> str:
+    """Message about a key that does not exist."""
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
+    return f"unknown key {where!r}; {hint}"
+
+
+def _model(fields: dict[str, Any]) -> Any:
+    """The model that the table describes."""
+    name = fields.pop("type", None)
+    if name not in _TYPES:
+        close = difflib.get_close_matches(str(name), _TYPES, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(_TYPES)}"
+        raise UsageError(f"model.type is {name!r}; {hint}")
+    from sdespec import models
+
+    kind: Any = getattr(models, name)
+    known = {field.name: field for field in dataclasses.fields(kind)}
+    if name == "MatrixSGD":  # noises and losses are objects; the file can name the isotropic one
+        known = {key: value for key, value in known.items() if key not in ("noise", "loss")}
+    names = [*known, "diffusion"] if name == "MatrixSGD" else list(known)
+    for key in fields:
+        if key not in names:
+            raise UsageError(_unknown(f"model.{key}", key, names))
+    if name == "MatrixSGD":
+        if "diffusion" not in fields:
+            raise UsageError("model.diffusion is missing; give the diffusion of the isotropic noise")
+        fields["noise"] = models.IsotropicNoise(fields.pop("diffusion"))
+    required = [
+        key for key, field in known.items()
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]  # fmt: skip
+    missing = [f"model.{key}" for key in required if key not in fields and key != "noise"]
+    if missing:
+        raise UsageError(f"missing: {', '.join(missing)}")
+    return kind(**fields)
+
+
+class _Document(BaseModel):
+    """Frozen, with no unknown fields; numbers are finite or null."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class CellDocument(_Document):
+    """One matrix at one time; the time is null where it is infinite."""
+
+    layer: str
+    n_rows: int
+    n_cols: int
+    time: Number
+    trace_mean: Number
+    trace_stderr: Number = None
+    trace_variance: Number = None
+    largest: Number = None
+    smallest: Number = None
+    bulk_edge: tuple[Number, Number] | None = None
+    n_outliers: int | None = None
+    outliers: list[float] | None = None
+
+
+class RunDocument(_Document):
+    """Result of simulate or predict."""
+
+    schema_: Literal["sdespec.simulate/1", "sdespec.predict/1"] = Field(alias="schema")
+    model: str
+    clock: str
+    method: str | None = None
+    seed: int | None = None
+    replicates: int | None = None
+    cells: list[CellDocument]
+
+
+def _finite(value: Any) -> Number:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def run_document(ds: xr.Dataset) -> RunDocument:
+    """Document of a result of simulate or predict.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+
+    Returns
+    -------
+    RunDocument
+    """
+    simulated = "eigenvalue" in ds
+    describe = _simulated if simulated else _predicted
+    cells = []
+    for i in range(ds.sizes["layer"]):
+        for j in range(ds.sizes["time"]):
+            one = ds.isel(layer=i, time=j)
+            place: dict[str, Any] = {"layer": str(one["layer"].values), "n_rows": int(one["n_rows"])}
+            place |= {"n_cols": int(one["n_cols"]), "time": _finite(one["time"])}
+            cells.append(CellDocument(**place, **describe(one)))
+    return RunDocument(
+        schema="sdespec.simulate/1" if simulated else "sdespec.predict/1",
+        model=str(ds.attrs.get("model", "")),
+        clock=str(ds["time"].attrs["clock"]),
+        method=ds.attrs.get("method"),
+        seed=int(ds.attrs["seed"]) if "seed" in ds.attrs else None,
+        replicates=ds.sizes.get("replicate") if simulated else None,
+        cells=cells,
+    )
+
+
+def _simulated(one: xr.Dataset) -> dict[str, Any]:
+    """Trace and extreme eigenvalues, over replicates."""
+    values = np.atleast_2d(one["eigenvalue"].values)
+    values = values[:, np.isfinite(values).all(axis=0)]
+    trace, size = values.sum(axis=1), len(values)
+    spread = float(trace.var(ddof=1)) if size > 1 else None
+    return {
+        "trace_mean": _finite(trace.mean()),
+        "trace_stderr": None if spread is None else math.sqrt(spread / size),
+        "trace_variance": spread,
+        "largest": _finite(values[:, 0].mean()),
+        "smallest": _finite(values[:, -1].mean()),
+    }
+
+
+def _predicted(one: xr.Dataset) -> dict[str, Any]:
+    """Moments of the trace, edges and outliers."""
+    found: dict[str, Any] = {name: _finite(one[name]) for name in ("trace_mean", "trace_variance") if name in one}
+    found.setdefault("trace_mean", None)
+    if "bulk_edge" in one:
+        low, high = (_finite(edge) for edge in one["bulk_edge"].values)
+        found["bulk_edge"] = (low, high)
+    if "n_outliers" in one:
+        found["n_outliers"] = int(one["n_outliers"])
+    if "outlier" in one:
+        found["outliers"] = [float(place) for place in one["outlier"].values.ravel() if math.isfinite(place)]
+    return found
+
+
+class QuantityDocument(_Document):
+    """One compared quantity."""
+
+    name: str
+    quantity: str
+    observed: Number
+    observed_stderr: Number
+    predicted: Number
+    difference: Number
+    interval: tuple[Number, Number]
+    z_score: Number
+    relative_error: Number
+    distance: Number
+    verdict: str
+
+
+class CompareDocument(_Document):
+    """Result of compare."""
+
+    schema_: Literal["sdespec.compare/1"] = Field(alias="schema")
+    significance: float
+    correction: str
+    quantities: list[QuantityDocument]
+
+
+_NUMBERS = ("observed", "observed_stderr", "predicted", "difference", "z_score", "relative_error", "distance")
+
+
+def compare_document(ds: xr.Dataset) -> CompareDocument:
+    """Document of a result of compare.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+
+    Returns
+    -------
+    CompareDocument
+    """
+    lines = []
+    for i in range(ds.sizes["quantity"]):
+        one = ds.isel(quantity=i)
+        low, high = (_finite(bound) for bound in one["interval"].values)
+        numbers: dict[str, Any] = {name: _finite(one[name]) for name in _NUMBERS}
+        lines.append(
+            QuantityDocument(
+                name=str(one["quantity"].values),
+                quantity=str(one["quantity_name"].values),
+                verdict=str(one["verdict"].values),
+                interval=(low, high),
+                **numbers,
+            )
+        )
+    return CompareDocument(
+        schema="sdespec.compare/1",
+        significance=float(ds.attrs["significance"]),
+        correction=str(ds.attrs["correction"]),
+        quantities=lines,
+    )

@@ -1,0 +1,17 @@
+"""Predictions: exact moments, ensembles, densities at finite time, edges and outliers."""
+
+from sdespec.theory.density import SpectralLaw, spectral_law
+from sdespec.theory.ensembles import stationary_ensemble, transition_ensemble
+from sdespec.theory.moments import log_elementary_moment, trace_mean, trace_variance
+from sdespec.theory.predict import predict
+
+__all__ = [
+    "SpectralLaw",
+    "log_elementary_moment",
+    "predict",
+    "spectral_law",
+    "stationary_ensemble",
+    "trace_mean",
+    "trace_variance",
+    "transition_ensemble",
+]

@@ -1,0 +1,81 @@
+"""Plots of runs and comparisons draw the numbers of the Dataset, on the axes they are given."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import sdespec as sd
+from sdespec.core.dataset import build
+from sdespec.core.errors import InputError
+from sdespec.core.provenance import record
+
+TIMES = np.array([0.0, 0.1, 0.5, np.inf])
+MODEL = sd.models.DysonLaguerre(n_rows=32, n_cols=64, weight_decay=1.0, diffusion=0.3)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Exact draws of the model from zero: Gaussian matrices of known variance."""
+    spectra = [np.zeros((50, 32))] + [
+        sd.laws.LaguerreEnsemble(32, 64, 0.3 * (1 - np.exp(-2 * t))).rvs(50, seed=i) for i, t in enumerate(TIMES[1:])
+    ]
+    coords = {
+        "layer": (("layer",), ["W"]),
+        "n_rows": (("layer",), [32]),
+        "n_cols": (("layer",), [64]),
+        "matrix": (("layer",), ["W"]),
+        "replicate": (("replicate",), np.arange(50)),
+        "time": (("time",), TIMES, {"clock": "learning_rate*step"}),
+        "rank": (("rank",), np.arange(32)),
+    }
+    content = {"eigenvalue": (("layer", "replicate", "time", "rank"), np.stack(spectra, axis=1)[None])}
+    return build(content, coords, source="simulate", provenance=record("test", {}))
+
+
+@pytest.fixture(scope="module")
+def prediction():
+    return sd.predict(MODEL, TIMES)
+
+
+def _axes():
+    return Figure().subplots()
+
+
+def test_trajectories_draw_medians_and_bands(run):
+    ax = _axes()
+    assert sd.plot.trajectories(run, ax=ax) is ax
+    assert len(ax.lines) == 32
+    assert len(ax.collections) == 32
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), run.eigenvalue[0, :, :, 0].median("replicate"))
+    assert np.isfinite(ax.lines[0].get_xdata()).all()
+    assert [text.get_text() for text in ax.get_xticklabels()][-1] == "∞"
+    alone = sd.plot.trajectories(run.isel(replicate=[0]), ax=_axes())
+    assert len(alone.collections) == 0
+    with pytest.raises(InputError, match="time"):
+        sd.plot.trajectories(run.isel(time=0), ax=_axes())
+
+
+def test_density_evolution_draws_each_time_but_the_zero_start(run, prediction):
+    ax = sd.plot.density_evolution(run, prediction, ax=_axes())
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.1", "0.5", "inf"]
+    assert len(ax.lines) == 3
+    edges = np.concatenate([part.get_segments() for part in ax.collections])[:, 0, 0]
+    np.testing.assert_allclose(edges, prediction.bulk_edge.values[0, 1:].ravel())
+    assert len(sd.plot.density_evolution(run, ax=_axes()).lines) == 0
+    with pytest.raises(InputError, match="vanish"):
+        sd.plot.density_evolution(run.isel(time=[0]), ax=_axes())
+
+
+def test_comparison_draws_intervals_in_units_of_the_tolerance(run, prediction):
+    chosen = ["trace_mean", "density"]
+    check = sd.compare(run.isel(time=[1, 3]), prediction, tolerance=0.05, quantities=chosen)
+    ax = sd.plot.comparison(check, ax=_axes())
+    drawn = np.sort(np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() == "o"]))
+    np.testing.assert_allclose(drawn, np.sort((check.difference / check.tolerance).values))
+    assert ax.get_xlabel() == "difference over tolerance"
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sum(int(label.split("(")[1].rstrip(")")) for label in labels) == check.sizes["quantity"]
+    plain = sd.plot.comparison(sd.compare(run, prediction), ax=_axes())
+    assert plain.get_xlabel() == "difference over half its interval"
+    with pytest.raises(InputError, match="comparison"):
+        sd.plot.comparison(run, ax=_axes())
