@@ -10,7 +10,14 @@ import sdespec as sd
 from sdespec.core.errors import UsageError
 from sdespec.laws import GaussianMatrixEnsemble, LaguerreEnsemble, MarchenkoPastur
 from sdespec.models import DysonLaguerre, IsotropicNoise, MatrixSGD
-from sdespec.theory import log_elementary_moment, spectral_law, stationary_ensemble, trace_mean, trace_variance, transition_ensemble
+from sdespec.theory import (
+    log_elementary_moment,
+    spectral_law,
+    stationary_ensemble,
+    trace_mean,
+    trace_variance,
+    transition_ensemble,
+)
 
 
 def _hierarchy(n, m, g, d, beta, time, start):
@@ -43,10 +50,14 @@ def test_elementary_moments_do_not_overflow():
 def test_first_orders_are_the_trace_and_the_stationary_limit():
     model = DysonLaguerre(6, 9, 0.8, 0.4, beta=2.0)
     start = np.linspace(0.5, 4.0, 6)
-    assert math.exp(log_elementary_moment(model, 0.3, start)[1]) == pytest.approx(trace_mean(model, 0.3, start), rel=1e-12)
+    assert math.exp(log_elementary_moment(model, 0.3, start)[1]) == pytest.approx(
+        trace_mean(model, 0.3, start), rel=1e-12
+    )
     assert trace_mean(model, math.inf) == pytest.approx(2.0 * 6 * 9 * 0.5)
     assert trace_variance(model, math.inf) == pytest.approx(2 * 2.0 * 6 * 9 * 0.25)
-    np.testing.assert_allclose(log_elementary_moment(model, 40.0, start), log_elementary_moment(model, math.inf), rtol=1e-12)
+    np.testing.assert_allclose(
+        log_elementary_moment(model, 40.0, start), log_elementary_moment(model, math.inf), rtol=1e-12
+    )
 
 
 def test_scalings():
