@@ -14,7 +14,7 @@ VERDICTS = ("agree", "disagree", "undecided", "not_comparable")
 
 def is_comparison(ds: xr.Dataset) -> bool:
     """Whether the Dataset is a result of compare."""
-    return "quantity" in ds.dims and "verdict" in ds
+    return "quantity" in ds.dims and "verdict" in ds and "regime" not in ds
 
 
 def is_run(ds: xr.Dataset) -> bool:

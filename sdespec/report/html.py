@@ -19,6 +19,7 @@ from sdespec.core.dataset import write_atomically
 from sdespec.core.errors import UsageError
 from sdespec.plots import spectrum, tail
 from sdespec.report.document import FittedMatrixDocument, MatrixDocument, fit_document, measure_document
+from sdespec.tables import comparison_closing, comparison_rows
 from sdespec.verbs import closing, number
 
 if TYPE_CHECKING:
@@ -117,6 +118,13 @@ def write_report(
     """
     if max_figures < 0:
         raise UsageError(f"max_figures is {max_figures}; it must not be negative")
+    if "layer" not in ds.dims:
+        if "verdict" not in ds:
+            raise UsageError(
+                "the Dataset holds neither matrices nor verdicts; give a result of measure, fit or compare"
+            )
+        alone = _page(ds, title, [], [])
+        return write_atomically(path, lambda name: Path(name).write_text(alone, encoding="utf-8"))
     if "replicate" in ds.dims:
         raise UsageError("select one replicate first, with ds.isel(replicate=0)")
     last = ds.isel(time=-1) if "time" in ds.dims else ds
@@ -128,23 +136,31 @@ def write_report(
         panels.append(_panel(last, matrices[index], index))
         if progress is not None:
             progress(done + 1, len(chosen), matrices[index].name)
-    page = (
+    page = _page(ds, title, matrices, panels)
+    return write_atomically(path, lambda name: Path(name).write_text(page, encoding="utf-8"))
+
+
+def _page(ds: xr.Dataset, title: str | None, matrices: list[Any], panels: list[_Panel]) -> str:
+    fitted = "regime" in ds
+    compared = comparison_rows(ds) if "verdict" in ds else None
+    return (
         environment()
         .get_template("report.html.j2")
         .render(
-            title=title or str(ds.attrs.get("file") or "spectra"),
-            closing=closing(last),
+            title=title or str(ds.attrs.get("file") or ("spectra" if matrices else "comparison")),
+            closing=closing(ds),
             fitted=fitted,
             matrices=[matrix for matrix in matrices if matrix.status == "ok"],
             others=[matrix for matrix in matrices if matrix.status != "ok"],
             panels=panels,
             options=_options(ds),
             history=_history(ds) if fitted and "time" in ds.dims else None,
+            compared=compared,
+            compared_closing=comparison_closing(ds) if compared else "",
             version=str(ds.attrs["sdespec_version"]),
             provenance=json.dumps(json.loads(ds.attrs["provenance"]), indent=1),
         )
     )
-    return write_atomically(path, lambda name: Path(name).write_text(page, encoding="utf-8"))
 
 
 def _panel(last: xr.Dataset, matrix: FittedMatrixDocument | MatrixDocument, index: int) -> _Panel:

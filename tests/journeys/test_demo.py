@@ -28,8 +28,11 @@ def test_demo_writes_a_result_and_a_report(tmp_path, monkeypatch, capsys):
         assert str(last.at_initialization.sel(layer=name).item()) == initial
     decay = float(last.variance.sel(layer="unused.decayed.weight") / first.variance.sel(layer="unused.decayed.weight"))
     np.testing.assert_allclose(decay, (1 - 1e-4) ** 4000, rtol=1e-3)
+    assert set(fits.verdict.values.astype(str)) == {"agree"}
+    assert fits.sizes["quantity"] == 8
     page = (tmp_path / "sdespec-demo" / "report.html").read_text(encoding="utf-8")
     assert "Course of training" in page
+    assert "Two roads, one verdict" in page
     assert page.count("data:image/svg+xml") == 12
 
 
