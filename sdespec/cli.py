@@ -385,6 +385,7 @@ def demo(*, out: Path = Path("sdespec-demo"), seed: int = 0, output: Output = OU
 
 for _name in ("simulate", "predict", "compare"):
     app.command(f"sdespec.cli_sde:{_name}", name=_name)  # imported when it is called
+app.command("sdespec.cli_study:app", name="study")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
