@@ -39,12 +39,21 @@ def test_a_planted_error_is_contradicted(tmp_path, capsys):
         (tmp_path / name).write_text((STUDIES / name).read_text(encoding="utf-8"), encoding="utf-8")
     script = (tmp_path / "dyson_motion.py").read_text(encoding="utf-8")
     wrong = script.replace(
-        "prediction = sd.predict(model, p[\"times\"])",
+        'prediction = sd.predict(model, p["times"])',
         "prediction = sd.predict(sd.models.DysonLaguerre(p['n_rows'], p['n_cols'], p['weight_decay'], 1.1 * p['diffusion']), p['times'])",
     )
     assert wrong != script
     (tmp_path / "dyson_motion.py").write_text(wrong, encoding="utf-8")
-    words = ["study", "run", str(tmp_path / "dyson-motion.toml"), "--quick", "--out", str(tmp_path / "r"), "--json", "--quiet"]
+    words = [
+        "study",
+        "run",
+        str(tmp_path / "dyson-motion.toml"),
+        "--quick",
+        "--out",
+        str(tmp_path / "r"),
+        "--json",
+        "--quiet",
+    ]
     assert main([*words, "--fail-on-contradicted"]) == 1
     claims = {claim["id"]: claim["outcome"] for claim in json.loads(capsys.readouterr().out)["claims"]}
     assert claims["trace-mean"] == "contradicted"
@@ -52,7 +61,18 @@ def test_a_planted_error_is_contradicted(tmp_path, capsys):
 
 def test_parameters_from_the_command_line(tmp_path, capsys):
     file = str(STUDIES / "dyson-motion.toml")
-    words = ["study", "run", file, "--quick", "--out", str(tmp_path), "--set", "replicates=50", "--set", "times=[0.1, 0.5]"]
+    words = [
+        "study",
+        "run",
+        file,
+        "--quick",
+        "--out",
+        str(tmp_path),
+        "--set",
+        "replicates=50",
+        "--set",
+        "times=[0.1, 0.5]",
+    ]
     assert main([*words, "--seed", "1", "--json", "--quiet"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["parameters"]["replicates"] == 50
