@@ -103,7 +103,8 @@ def eigenvalues(matrix: np.ndarray, *, method: Method = "auto") -> np.ndarray:
     Returns
     -------
     ndarray, (min(n, m),)
-        Descending, never negative.
+        Descending, never negative. Singular values below the numerical rank, ``eps max(n, m) s_1``, are rounding
+        and are given as 0 wherever the SVD is taken.
 
     Raises
     ------
@@ -167,5 +168,6 @@ def _scaled_eigenvalues(values: np.ndarray, method: Method) -> np.ndarray:
         smallest_error = np.finfo(np.float64).eps * out[0] / _GRAM_ACCURACY
         if method == "gram" or out[-1] >= smallest_error:
             return np.maximum(out, 0.0)
-    squared: np.ndarray = np.linalg.svd(values, compute_uv=False) ** 2
-    return squared
+    singular: np.ndarray = np.linalg.svd(values, compute_uv=False)
+    singular[singular < np.finfo(np.float64).eps * max(values.shape) * singular[0]] = 0.0
+    return np.asarray(singular**2)

@@ -232,7 +232,8 @@ def _gamma_shapes(gap: np.ndarray) -> np.ndarray:
 
 def _gamma_cdf(x: np.ndarray) -> np.ndarray:
     mean = x.mean(axis=1)
-    shape = _gamma_shapes(np.log(mean) - np.log(x).mean(axis=1))
+    gap = np.maximum(np.log(mean) - np.log(x).mean(axis=1), 1e-10)  # all but equal values: the difference is rounding
+    shape = _gamma_shapes(gap)
     return np.asarray(special.gammainc(shape, x * shape / mean[:, None]))
 
 

@@ -167,7 +167,7 @@ def fit_spectrum(
     try:
         values = np.sort(check_spectrum(eigenvalues))[::-1]
     except SpectrumError as error:
-        return SpectrumFit(status=str(error))
+        return SpectrumFit(status=str(error), regime=Regime("undecided", str(error)), verdict=str(error))
     bulk = outliers(values, n_rows, n_cols, edge=options.edge)
     reference = shape_null(n_rows, n_cols, min_tail=options.min_tail, ks=options.ks)
     ks_mp = ks_marchenko_pastur(values, n_rows, n_cols)
@@ -199,7 +199,11 @@ def fit_spectrum(
         z_null=reference.z_quantile,
         variance_ratio=bulk.variance / reference_variance,
     )
-    regime = decide_regime(evidence)
+    n_zeros = int(np.count_nonzero(values == 0.0))
+    if n_zeros:
+        regime = Regime("undecided", f"rank-deficient: {n_zeros} of {len(values)} eigenvalues are zero")
+    else:
+        regime = decide_regime(evidence)
     laws = _fit_laws(values, tail, options)
     p_tail, p_laws = _p_values(values, (n_rows, n_cols), tail, laws, options)
     return SpectrumFit(

@@ -196,7 +196,7 @@ def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
         **_matrix(one),
         variance=_optional(one, "variance"),
         bulk_edge=None if edges[1] is None else edges,
-        n_outliers=int(one["n_outliers"]) if fitted else None,
+        n_outliers=int(one["n_outliers"]) if fitted and _optional(one, "variance") is not None else None,
         outlier_cutoff=_optional(one, "outlier_cutoff"),
         outlier_energy=_optional(one, "outlier_energy"),
         ks_mp=_optional(one, "ks_mp"),

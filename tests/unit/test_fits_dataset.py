@@ -151,6 +151,19 @@ def test_zero_eigenvalues_are_dropped_from_laws_and_tails():
     fits = sd.fit({"w": low_rank}, bootstrap=20)
     assert fits.fit_status.item() == "ok"
     assert np.isfinite(fits.log_likelihood.sel(law="gamma").item())
+    assert int((fits.eigenvalue == 0.0).sum()) == 40
+    assert fits.regime.item() == "undecided"
+    assert fits.verdict_text.item() == "rank-deficient: 40 of 80 eigenvalues are zero"
+
+
+def test_spectra_without_spread_are_undecided_and_say_why():
+    orthogonal = np.linalg.qr(np.random.default_rng(0).normal(size=(80, 80)))[0]
+    fits = sd.fit({"identity": np.eye(80), "orthogonal": orthogonal, "tiny": 1e-200 * orthogonal}, bootstrap=20)
+    assert set(fits.regime.values) == {"undecided"}
+    assert fits.verdict_text.sel(layer="identity").item().startswith("1 distinct positive value")
+    row = fit_document(fits).matrices[0]
+    assert row.n_outliers is None
+    assert row.regime == "undecided"
 
 
 def test_progress_reaches_the_end(spectra):
