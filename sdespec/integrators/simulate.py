@@ -54,7 +54,12 @@ class _Plan:
 
     @property
     def rank(self) -> int:
-        return int(min(self.n_rows, self.n_cols))
+        return min(self.n_rows, self.whole_cols)
+
+    @property
+    def whole_cols(self) -> int:
+        """Number of columns as an integer: a real one is rounded down, but never below the rank n_rows."""
+        return _whole_cols(self.n_rows, self.n_cols)
 
     @property
     def larger_side(self) -> int:
@@ -184,7 +189,10 @@ def _plan(
     if save_weights and name == "sorted_euler":
         raise UsageError("sorted_euler has no matrix to save")
     beta = model.beta if isinstance(model, DysonLaguerre) else 1.0
-    start = start_of(initial, n_rows=model.n_rows, n_cols=math.floor(model.n_cols), replicates=indices)
+    columns = _whole_cols(model.n_rows, model.n_cols)
+    start = start_of(initial, n_rows=model.n_rows, n_cols=columns, replicates=indices)
+    if math.isinf(start.time):
+        raise UsageError("the start is already at time inf; give its eigenvalues to start anew from them")
     clock = np.asarray(list(times), dtype=np.float64)
     if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
         raise UsageError(f"times are {times!r}; give at least one number")
@@ -199,6 +207,10 @@ def _plan(
         np.diff(np.concatenate(([start.time], clock))), start, operator.index(seed), name, time_step or math.inf,
         save_weights,
     )  # fmt: skip
+
+
+def _whole_cols(n_rows: int, n_cols: float) -> int:
+    return int(n_cols) if float(n_cols).is_integer() else max(n_rows, math.floor(n_cols))
 
 
 def _check_size(plan: _Plan, count: int) -> None:
@@ -278,6 +290,8 @@ def _one_time(plan: _Plan, indices: range) -> list[_Path]:
     """Any beta and real dimension, where the law at the one time asked for is a Laguerre ensemble."""
     from_zero = plan.start.spectra is not None and not plan.start.spectra.any()
     at_rest = plan.start.stationary or math.isinf(plan.clock[-1])
+    if plan.start.steps:
+        raise UsageError(f"beta is {plan.beta:g} and n_cols {plan.n_cols:g}: such a run cannot be continued")
     if plan.method != "exact" or plan.keep_weights or len(plan.clock) != 1 or not (from_zero or at_rest):
         raise UsageError(
             f"beta is {plan.beta:g} and n_cols {plan.n_cols:g}: only a spectrum at one time, from zero or in the "
@@ -304,7 +318,7 @@ def _dataset(
     coords: dict[str, Any] = {
         "layer": (("layer",), ["W"]),
         "n_rows": (("layer",), [int(plan.n_rows)]),
-        "n_cols": (("layer",), [math.floor(plan.n_cols)]),
+        "n_cols": (("layer",), [plan.whole_cols]),
         "matrix": (("layer",), ["W"]),
         "replicate": (("replicate",), np.array(indices)),
         "time": (("time",), plan.clock, {"clock": "learning_rate*step"}),

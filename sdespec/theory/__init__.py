@@ -2,7 +2,13 @@
 
 from sdespec.theory.density import SpectralLaw, spectral_law
 from sdespec.theory.ensembles import stationary_ensemble, transition_ensemble
-from sdespec.theory.moments import log_elementary_moment, trace_mean, trace_variance
+from sdespec.theory.moments import (
+    log_elementary_moment,
+    square_trace_mean,
+    trace_cdf,
+    trace_mean,
+    trace_variance,
+)
 from sdespec.theory.predict import predict
 
 __all__ = [
@@ -10,7 +16,9 @@ __all__ = [
     "log_elementary_moment",
     "predict",
     "spectral_law",
+    "square_trace_mean",
     "stationary_ensemble",
+    "trace_cdf",
     "trace_mean",
     "trace_variance",
     "transition_ensemble",

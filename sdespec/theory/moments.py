@@ -8,7 +8,7 @@ from scipy import special
 from sdespec.core.errors import UsageError
 from sdespec.theory._process import LinearModel, process_of
 
-__all__ = ["log_elementary_moment", "trace_mean", "trace_variance"]
+__all__ = ["log_elementary_moment", "square_trace_mean", "trace_cdf", "trace_mean", "trace_variance"]
 
 
 def _initial(model: LinearModel, initial: np.ndarray | None) -> np.ndarray:
@@ -92,6 +92,83 @@ def trace_variance(model: LinearModel, time: float, initial: np.ndarray | None =
     p = process_of(model)
     start, v = float(_initial(model, initial).sum()), p.variance(time)
     return 2.0 * p.beta * p.n * p.m * v**2 + 4.0 * v * p.decay(time) * start
+
+
+def trace_cdf(model: LinearModel, time: float, values: np.ndarray, initial: np.ndarray | None = None) -> np.ndarray:
+    r"""Distribution function of the sum of the eigenvalues: a scaled noncentral chi-square law.
+
+    .. math:: \mathrm{tr} S_t / v_t \sim \chi^2_{\beta n m}\big(e^{-2gt}\,\mathrm{tr} S_0 / v_t\big)
+
+    Parameters
+    ----------
+    model : DysonLaguerre or MatrixSGD
+        The process.
+    time : float
+        Positive; may be infinite where a stationary law exists.
+    values : ndarray
+        Where to evaluate.
+    initial : ndarray, (n,), optional
+        Eigenvalues at time 0; zero by default.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    UsageError
+        As for ``trace_mean``, and where no time has passed.
+
+    Examples
+    --------
+    >>> from sdespec.models import DysonLaguerre
+    >>> float(trace_cdf(DysonLaguerre(2, 3, 1.0, 0.5), float("inf"), np.array(3.0)).round(2))
+    0.58
+    """
+    p = process_of(model)
+    start, v = float(_initial(model, initial).sum()), p.variance(time)
+    if v <= 0.0:
+        raise UsageError(f"time is {time}; the trace has a law of positive width at positive times only")
+    scaled = np.maximum(np.asarray(values, dtype=np.float64), 0.0) / v
+    return np.asarray(special.chndtr(scaled, p.beta * p.n * p.m, p.decay(time) * start / v))
+
+
+def square_trace_mean(model: LinearModel, time: float, initial: np.ndarray | None = None) -> float:
+    r"""Mean of the sum of the squared eigenvalues, for real matrices.
+
+    .. math:: E\,\mathrm{tr} S_t^2 = \mathrm{tr} M^2 + 2 v_t (n + m + 1)\,\mathrm{tr} M + v_t^2\, n m (n + m + 1),
+        \qquad M = e^{-2gt} S_0
+
+    Parameters
+    ----------
+    model : DysonLaguerre or MatrixSGD
+        The process, of beta = 1.
+    time : float
+        In the clock of the model; may be infinite where a stationary law exists.
+    initial : ndarray, (n,), optional
+        Eigenvalues at time 0; zero by default.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    UsageError
+        As for ``trace_mean``, and for any other beta.
+
+    Examples
+    --------
+    >>> from sdespec.models import DysonLaguerre
+    >>> square_trace_mean(DysonLaguerre(2, 3, 1.0, 1.0), float("inf"))
+    36.0
+    """
+    p = process_of(model)
+    if p.beta != 1.0:
+        raise UsageError(f"beta is {p.beta:g}; this moment is known for beta = 1 only")
+    decayed, v = p.decay(time) * _initial(model, initial), p.variance(time)
+    sides = p.n + p.m + 1.0
+    return float((decayed**2).sum() + 2.0 * v * sides * decayed.sum() + v**2 * p.n * p.m * sides)
 
 
 def log_elementary_moment(model: LinearModel, time: float, initial: np.ndarray | None = None) -> np.ndarray:

@@ -115,6 +115,17 @@ def test_other_beta_is_offered_only_where_it_is_exact():
     assert np.array_equal(part.eigenvalue, run.eigenvalue.isel(replicate=slice(2, 4)))
     with pytest.raises(UsageError, match="use beta = 1"):
         sd.simulate(model, [0.5, 0.7], seed=1)
+    with pytest.raises(UsageError, match="cannot be continued"):
+        sd.simulate(model, [math.inf], seed=1, replicates=4, initial=run)
+    narrow = sd.simulate(DysonLaguerre(4, 3.5, 1.0, 0.5, beta=0.8), [0.7], seed=1)
+    assert narrow.eigenvalue.values.shape == (1, 1, 1, 4)
+    assert int(narrow.rank_count) == 4
+
+
+def test_nothing_follows_time_infinity():
+    run = sd.simulate(MODEL, [math.inf], seed=1, replicates=2)
+    with pytest.raises(UsageError, match="already at time inf"):
+        sd.simulate(MODEL, [math.inf], seed=1, replicates=2, initial=run)
 
 
 @pytest.mark.parametrize(
