@@ -119,7 +119,7 @@ def test_other_beta_is_offered_only_where_it_is_exact():
         sd.simulate(model, [math.inf], seed=1, replicates=4, initial=run)
     narrow = sd.simulate(DysonLaguerre(4, 3.5, 1.0, 0.5, beta=0.8), [0.7], seed=1)
     assert narrow.eigenvalue.values.shape == (1, 1, 1, 4)
-    assert int(narrow.rank_count) == 4
+    assert narrow.rank_count.item() == 4
 
 
 def test_nothing_follows_time_infinity():
