@@ -210,12 +210,23 @@ def write(ds: xr.Dataset, out: Path | None, screen: Screen) -> None:
     screen.say(f"wrote {out}" + (f"   next: sdespec report {out}" if shown else ""))
 
 
-def check_out(out: Path | None) -> None:
-    """Fail before the work where the result could not be written."""
-    if out is not None:
-        from sdespec.core.dataset import check_writable
+_CHECKPOINTS = (".npz", ".npy", ".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".tar")
 
-        check_writable(out)
+
+def check_out(out: Path | None, *sources: Path) -> None:
+    """Fail before the work where the result could not be written, or would replace what it is made from."""
+    if out is None:
+        return
+    from sdespec.core.dataset import check_writable
+
+    if out.suffix in _CHECKPOINTS:
+        raise UsageError(f"--out {out} has the ending of a checkpoint; a result is NetCDF, such as {out.stem}.nc")
+    for source in sources:
+        if out.exists() and source.is_file() and out.samefile(source):
+            raise UsageError(f"--out {out} is the input {source} itself, which would be lost; choose another name")
+        if source.is_dir() and out.parent.resolve().is_relative_to(source.resolve()):
+            raise UsageError(f"--out {out} lies inside the input folder {source}; choose a place outside")
+    check_writable(out)
 
 
 @app.command
@@ -253,8 +264,8 @@ def fit(
     from sdespec.report.document import fit_document
     from sdespec.report.gate import parse_gate
 
-    gates = [parse_gate(text) for text in fail_on]
-    check_out(out)
+    gates = [parse_gate(text, laws=fitting.laws) for text in fail_on]
+    check_out(out, source)
     spectra = _spectra(source, reading, seed, screen)
     _require_matrix(spectra, source)
     from sdespec.verbs import fit as fit_verb
@@ -265,6 +276,10 @@ def fit(
     screen.table(fits)
     write(fits, out, screen)
     screen.document(document.model_dump_json(by_alias=True, indent=1))
+    for gate in gates:
+        missing = gate.missing(document)
+        if missing:
+            print(f"--fail-on: {gate.path} is missing for {missing} of {len(document.matrices)} rows", file=sys.stderr)
     hits = [line for gate in gates for line in gate.hits(document)]
     for line in hits:
         print(f"--fail-on: {line}", file=sys.stderr)
@@ -297,7 +312,7 @@ def measure(
         Options of printing.
     """
     screen = Screen(output)
-    check_out(out)
+    check_out(out, source)
     spectra = _spectra(source, reading, seed, screen)
     _require_matrix(spectra, source)
     from sdespec.report.document import measure_document
@@ -337,7 +352,7 @@ def report(
     from sdespec.core.dataset import open_dataset
 
     target = result.with_suffix(".html") if out is None else out
-    check_out(target)
+    check_out(target, result)
     ds = open_dataset(result)
     from sdespec.report import write_report
 

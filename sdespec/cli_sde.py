@@ -25,7 +25,7 @@ def simulate(model: Path, /, *, out: Path | None = None, seed: int | None = None
         Options of printing.
     """
     screen = Screen(output)
-    check_out(out)
+    check_out(out, model)
     from sdespec.model_file import load_model_file, run_document
 
     file = load_model_file(model)
@@ -49,7 +49,7 @@ def predict(model: Path, /, *, out: Path | None = None, output: Output = OUTPUT)
         Options of printing.
     """
     screen = Screen(output)
-    check_out(out)
+    check_out(out, model)
     from sdespec.model_file import load_model_file, run_document
 
     result = load_model_file(model).predict()

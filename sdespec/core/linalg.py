@@ -135,6 +135,10 @@ def eigenvalues(matrix: np.ndarray, *, method: Method = "auto") -> np.ndarray:
     if largest == 0.0:
         return np.zeros(min(values.shape))
     exponent = int(np.frexp(largest)[1])
+    if exponent < -480:
+        raise NumericalError(
+            f"squared singular values underflow: the largest entry is {largest:.3g}; rescale the matrix"
+        )
     scaled = abs(exponent) > 400
     if scaled:
         values = np.ldexp(values, -exponent)

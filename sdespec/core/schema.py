@@ -188,6 +188,7 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("ks_mp_shuffled", "", _RUN, "float", "1", "D_0", "The same distance for the null; mean over the draws."),
     ("ks_mp_null_quantile", "", _RUN, "float", "1", "D_{95}",
      "95 % quantile of that distance for random matrices of the same shape."),
+    ("n_outliers_shuffled", "", _RUN, "int", "1", "k_0", "Most outliers among the draws of the null."),
     ("outlier_cutoff", "", _RUN, "float", _W2, "", "Eigenvalues above it are outliers: the upper edge and its slack."),
     ("outlier_energy", "", _RUN, "float", "1", "", "Share of the trace that the outliers carry."),
     ("tail_exponent", "", _RUN, "float", "1", r"\alpha", "Exponent of the density of eigenvalues in the tail."),

@@ -152,11 +152,22 @@ def _reference_variance(spectra: xr.Dataset, reference: xr.Dataset | None, optio
     elif "time" in source.dims:
         source = source.isel(time=0)
     out = {}
+    shapes = {
+        str(name): (int(n_rows), int(n_cols))
+        for name, n_rows, n_cols in zip(
+            spectra["layer"].values, spectra["n_rows"].values, spectra["n_cols"].values, strict=True
+        )
+    }
+    if reference is not None and not shapes.keys() & set(map(str, source["layer"].values)):
+        raise InputError("the reference has none of the layers of the spectra")
     for index, name in enumerate(map(str, source["layer"].values)):
         values = source["eigenvalue"].isel(layer=index).values
         values = values.reshape(-1, values.shape[-1])[0]
         values = values[np.isfinite(values)]
         n_rows, n_cols = int(source["n_rows"][index]), int(source["n_cols"][index])
+        here = shapes.get(name)
+        if here is not None and len(values) and sorted(here) != sorted((n_rows, n_cols)):
+            raise InputError(f"layer {name!r} is {here[0]} x {here[1]}, but {n_rows} x {n_cols} in the reference")
         if len(values) == min(n_rows, n_cols) and values[0] > 0.0:
             out[name] = outliers(values, n_rows, n_cols, edge=options.edge).variance
     return out
@@ -202,6 +213,7 @@ def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[s
         return lambda f: math.nan if f.bulk is None else float(getattr(f.bulk, name))
 
     return {
+        "n_outliers_shuffled": (dims, _column(fits, lambda f: f.n_outliers_shuffled, kind="int")),
         "n_outliers": (dims, _column(fits, lambda f: 0 if f.bulk is None else f.bulk.n_outliers, kind="int")),
         "outlier": ((*dims, "mode"), _column(fits, modes, (width,))),
         "variance": (dims, _column(fits, of("variance"))),

@@ -44,6 +44,10 @@ class Evidence:
         97.5 % quantile of that ratio for random matrices of the same shape.
     variance_ratio : float
         Bulk variance over that of the reference; NaN without a reference.
+    n_outliers_null : int
+        Most outliers that a draw of the matrix's own null has.
+    top_ratio_null : float
+        Largest eigenvalue of these draws over that of the matrix.
     """
 
     rank: int
@@ -57,6 +61,8 @@ class Evidence:
     z_exponential: float
     z_null: float
     variance_ratio: float = math.nan
+    n_outliers_null: int = 0
+    top_ratio_null: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ def decide_regime(evidence: Evidence) -> Regime:
     no outlier, KS at most twice the null's 95 % quantile                                        random
     no outlier, KS above that, a reference whose variance differs by more than 10 %              inflated_bulk
     no outlier, KS above that                                                                    undecided
+    at most 7 % outliers, at most twice as many as the shuffled entries, or none larger          undecided
     at most 7 % outliers, the rest within twice the null's KS                                    spikes
     at least 10 % outliers, a tail of a decade or of 10 % of the ranks, heavier than exponential  broad_tail
     all else                                                                                     undecided
@@ -124,6 +131,10 @@ def decide_regime(evidence: Evidence) -> Regime:
     if e.n_outliers == 0:
         return _without_outliers(e, limit)
     share = e.n_outliers / e.rank
+    # chance alone makes one draw of the same entries exceed another, so twice as many are asked for
+    alike = e.n_outliers_null > 0 and (e.n_outliers <= 2 * e.n_outliers_null or e.top_ratio_null >= 1.0)
+    if share <= SPIKE_SHARE and alike:
+        return Regime("undecided", f"{e.n_outliers} outliers, but the shuffled entries have {e.n_outliers_null} too")
     if share <= SPIKE_SHARE:
         if e.ks_rest <= limit:
             return Regime("spikes", f"{e.n_outliers} beyond an intact bulk (KS of the rest {e.ks_rest:.3g})")

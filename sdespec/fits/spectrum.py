@@ -72,6 +72,7 @@ class SpectrumFit:
     ks_mp_rest: float = math.nan
     ks_mp_shuffled: float = math.nan
     ks_mp_null_quantile: float = math.nan
+    n_outliers_shuffled: int = 0
     tail: PowerLawTail | None = None
     tail_p_value: float = math.nan
     tail_exponent_shuffled: float = math.nan
@@ -186,6 +187,7 @@ def fit_spectrum(
         status = f"no tail: {error}"
     z_exponential, rest_tail = spike_removed_z(values, min_tail=options.min_tail, ks=options.ks)
     count = bulk.n_outliers
+    n_null, top_null = _null_outliers(null, n_rows, n_cols, options)
     evidence = Evidence(
         rank=len(values),
         n_outliers=count,
@@ -198,6 +200,8 @@ def fit_spectrum(
         z_exponential=z_exponential,
         z_null=reference.z_quantile,
         variance_ratio=bulk.variance / reference_variance,
+        n_outliers_null=n_null,
+        top_ratio_null=top_null / float(values[0]),
     )
     n_zeros = int(np.count_nonzero(values == 0.0))
     if n_zeros:
@@ -213,6 +217,7 @@ def fit_spectrum(
         ks_mp_rest=evidence.ks_rest,
         ks_mp_shuffled=_mean_ks(null, n_rows, n_cols),
         ks_mp_null_quantile=reference.ks_quantile,
+        n_outliers_shuffled=n_null,
         tail=tail,
         tail_p_value=p_tail,
         tail_exponent_shuffled=math.nan if null is None else _shuffled_exponent(null, options),
@@ -224,6 +229,14 @@ def fit_spectrum(
         regime=regime,
         verdict=_verdict(regime, bulk, values, tail, initial),
     )
+
+
+def _null_outliers(null: np.ndarray | None, n_rows: int, n_cols: int, options: FitOptions) -> tuple[int, float]:
+    """Most outliers, and largest eigenvalue, among the draws of the null."""
+    if null is None or len(null) == 0 or not np.isfinite(null).all():
+        return 0, 0.0
+    counts = [outliers(draw, n_rows, n_cols, edge=options.edge).n_outliers for draw in null]
+    return max(counts), float(null.max())
 
 
 def _mean_ks(null: np.ndarray | None, n_rows: int, n_cols: int) -> float:

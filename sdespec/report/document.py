@@ -68,6 +68,7 @@ class FittedMatrixDocument(MatrixDocument):
     variance: Number
     bulk_edge: tuple[Number, Number] | None
     n_outliers: int | None
+    n_outliers_shuffled: int | None
     outlier_cutoff: Number
     outlier_energy: Number
     ks_mp: Number
@@ -197,6 +198,7 @@ def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
         variance=_optional(one, "variance"),
         bulk_edge=None if edges[1] is None else edges,
         n_outliers=int(one["n_outliers"]) if fitted and _optional(one, "variance") is not None else None,
+        n_outliers_shuffled=int(one["n_outliers_shuffled"]) if fitted else None,
         outlier_cutoff=_optional(one, "outlier_cutoff"),
         outlier_energy=_optional(one, "outlier_energy"),
         ks_mp=_optional(one, "ks_mp"),

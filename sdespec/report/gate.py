@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sdespec.core.errors import UsageError
-from sdespec.report.document import FitDocument, FittedMatrixDocument, LawDocument, TailDocument
+from sdespec.fits.likelihood import FITTED_LAWS
+from sdespec.fits.regime import REGIMES
+from sdespec.laws import law_class
+from sdespec.report.document import FitDocument, FittedMatrixDocument, TailDocument
 
 __all__ = ["Gate", "parse_gate"]
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq, "!=": operator.ne, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "regime": REGIMES,
+    "status": ("ok", "skipped", "invalid"),
+    "at_initialization": ("no", "uniform", "normal"),
+}
 _FORM = re.compile(r"^\s*([A-Za-z_][\w.]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$")
 
 
@@ -37,6 +46,10 @@ class Gate:
     path: str
     symbol: str
     value: float | str
+
+    def missing(self, document: FitDocument) -> int:
+        """Number of rows where the entry is null, so that the gate cannot judge them."""
+        return sum(_resolve(matrix.model_dump(by_alias=True), self.path) is None for matrix in document.matrices)
 
     def hits(self, document: FitDocument) -> list[str]:
         """Say for which matrices the condition holds.
@@ -84,13 +97,15 @@ def _paths() -> Iterator[tuple[str, bool]]:
         yield f"{pair}.1", False
 
 
-def parse_gate(text: str) -> Gate:
+def parse_gate(text: str, *, laws: Sequence[str] = tuple(FITTED_LAWS)) -> Gate:
     """Read a gate such as ``tail.exponent<2`` or ``regime==broad_tail``.
 
     Parameters
     ----------
     text : str
         ``path operator value``; the path is one of an entry of ``matrices`` in ``fit --json``.
+    laws : sequence of str
+        Names of the laws that are fitted.
 
     Returns
     -------
@@ -111,7 +126,7 @@ def parse_gate(text: str) -> Gate:
         raise UsageError(f"{text!r} is no gate; write 'path operator value', for example 'tail.exponent<2'")
     path, symbol, raw = match.groups()
     if path.startswith("laws."):
-        return Gate(path, symbol, _law_value(path, raw, text))
+        return Gate(path, symbol, _law_value(path, raw, text, laws))
     paths = dict(_paths())
     if path not in paths:
         close = difflib.get_close_matches(path, paths, n=1)
@@ -121,18 +136,33 @@ def parse_gate(text: str) -> Gate:
         return Gate(path, symbol, _float(raw, text))
     if symbol not in ("==", "!="):
         raise UsageError(f"{path!r} is text; compare it with == or !=, not {symbol}")
-    return Gate(path, symbol, raw.strip("'\""))
+    value = raw.strip("'\"")
+    allowed = _TEXTS.get(path)
+    if allowed is not None and value not in allowed:
+        raise UsageError(f"{path!r} is never {value!r}; allowed: {', '.join(allowed)}")
+    return Gate(path, symbol, value)
 
 
-def _law_value(path: str, raw: str, text: str) -> float:
+def _law_value(path: str, raw: str, text: str, laws: Sequence[str]) -> float:
+    """Value of a gate on a law; the path must lead to a number."""
     parts = path.split(".")
-    if len(parts) < 3 or parts[2] not in LawDocument.model_fields:
-        raise UsageError(f"{path!r} is no path; write laws.NAME.{{{','.join(LawDocument.model_fields)}}}")
-    return _float(raw, text)
+    if len(parts) < 3 or parts[1] not in laws:
+        raise UsageError(f"{path!r} names no fitted law; write laws.NAME.FIELD with NAME one of {', '.join(laws)}")
+    numbers = ("ks_distance", "log_likelihood", "p_value")
+    parameters = law_class(parts[1]).parameter_names()
+    if len(parts) == 3 and parts[2] in numbers:
+        return _float(raw, text)
+    if len(parts) == 4 and parts[2] == "parameters" and parts[3] in parameters:
+        return _float(raw, text)
+    allowed = [*numbers, *(f"parameters.{name}" for name in parameters)]
+    raise UsageError(f"{path!r} is no number; write laws.{parts[1]}. and one of {', '.join(allowed)}")
 
 
 def _float(raw: str, text: str) -> float:
     try:
-        return float(raw)
+        value = float(raw)
     except ValueError:
         raise UsageError(f"{raw!r} in {text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise UsageError(f"{raw!r} in {text!r} is not finite, so the gate could not judge")
+    return value

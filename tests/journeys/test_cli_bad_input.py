@@ -253,3 +253,41 @@ def test_an_internal_error_is_said_without_a_traceback(tmp_path, monkeypatch, ca
     assert "RuntimeError: boom" in error
     assert "--debug" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("command", ["fit", "measure"])
+def test_the_input_is_never_overwritten(command, tmp_path, capsys):
+    """Neither by its own name, nor through a link, nor inside a folder of steps, nor under a checkpoint's ending."""
+    path, steps = tmp_path / "model.npz", tmp_path / "steps"
+    steps.mkdir()
+    np.savez(path, w=GOOD)
+    np.savez(steps / "step_0.npz", w=GOOD)
+    (tmp_path / "link.nc").symlink_to(path)
+    before = path.read_bytes()
+    for source, out in (
+        (path, path),
+        (path, tmp_path / "link.nc"),
+        (steps, steps / "out.nc"),
+        (path, tmp_path / "x.pt"),
+    ):
+        assert main([command, str(source), "--out", str(out)]) == 2
+        assert "--out" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert [entry.name for entry in steps.iterdir()] == ["step_0.npz"]
+
+
+def test_a_report_never_replaces_its_result(tmp_path, capsys):
+    path, result = tmp_path / "model.npz", tmp_path / "fits.nc"
+    np.savez(path, w=GOOD)
+    assert main(["fit", str(path), "--bootstrap", "0", "--quiet", "--out", str(result)]) == 0
+    before = result.read_bytes()
+    assert main(["report", str(result), "--out", str(result)]) == 2
+    assert result.read_bytes() == before
+
+
+def test_a_gate_that_cannot_judge_says_so(tmp_path, capsys):
+    path = tmp_path / "model.npz"
+    np.savez(path, w=GOOD)
+    words = ["fit", str(path), "--quiet", "--bootstrap", "0", "--min-tail", "1000", "--fail-on", "tail.exponent<99"]
+    assert main(words) == 0
+    assert "tail.exponent is missing for 1 of 1 rows" in capsys.readouterr().err

@@ -48,20 +48,19 @@ def test_float32_input_is_widened_first():
     np.testing.assert_allclose(eigenvalues(matrix), exact, rtol=1e-9)
 
 
-@pytest.mark.parametrize("scale", [1e150, 1e-150, 1e-300])
+@pytest.mark.parametrize("scale", [1e140, 1e-140])
 def test_extreme_scales(scale):
     matrix = np.random.default_rng(0).normal(size=(20, 30))
     expected = eigenvalues(matrix)
     found = eigenvalues(matrix * scale)
-    if scale == 1e-300:
-        assert np.all(found == 0.0)  # the squares underflow honestly
-    else:
-        np.testing.assert_allclose(found / scale / scale, expected, rtol=1e-9)
+    np.testing.assert_allclose(found / scale / scale, expected, rtol=1e-9)
 
 
 def test_overflow_zero_and_rank_deficiency():
     with pytest.raises(NumericalError, match="overflow"):
         eigenvalues(np.full((3, 3), 1e200))
+    with pytest.raises(NumericalError, match="underflow"):
+        eigenvalues(np.full((3, 3), 1e-200))
     assert np.array_equal(eigenvalues(np.zeros((3, 5))), np.zeros(3))
     assert eigenvalues(np.ones((10, 20)))[1:].max() < 1e-25
 

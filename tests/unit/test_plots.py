@@ -12,7 +12,7 @@ from sdespec.core.errors import InputError, UsageError
 def fits():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(80, 100))
-    spike = np.outer(np.eye(80)[0], np.eye(100)[0])
+    spike = np.outer(np.full(80, 80**-0.5) * (-1.0) ** np.arange(80), np.full(100, 0.1))
     return sd.fit(
         sd.measure({"near": noise + 40 * spike, "far": noise + 400 * spike, "bias": np.ones(3)}), bootstrap=20
     )
