@@ -9,7 +9,7 @@ import numpy as np
 
 from sdespec.core.errors import UsageError
 
-__all__ = ["FIELDS", "key_of", "noise_stream"]
+__all__ = ["FIELDS", "key_of", "noise_stream", "standard_normal"]
 
 FIELDS: tuple[str, ...] = ("block", "step", "replicate", "purpose")
 """Words of the 256-bit counter of Philox 4x64, 64 bits each, least significant first; the generator counts blocks."""
@@ -86,3 +86,10 @@ def noise_stream(seed: int, *, replicate: int, step: int, purpose: int = 0) -> n
             raise UsageError(f"{name} is {value}; it must fit the 64-bit field of the counter")
     counter = np.array([0, step, replicate, purpose], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key_of(seed), counter=counter))
+
+
+def standard_normal(
+    shape: tuple[int, ...], *, seed: int, replicate: int, step: int = 0, purpose: int = 0
+) -> np.ndarray:
+    """Independent normal numbers that depend on the arguments only."""
+    return noise_stream(seed, replicate=replicate, step=step, purpose=purpose).standard_normal(shape)
