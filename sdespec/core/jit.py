@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 
 import numba
 
-__all__ = ["kernel"]
+__all__ = ["inlined", "kernel"]
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -31,3 +31,19 @@ def kernel(function: _Function) -> _Function:
     """
     cache = os.environ.get("SDESPEC_NUMBA_CACHE", "1") != "0"
     return cast(_Function, numba.njit(function, cache=cache, nogil=True, error_model="numpy"))
+
+
+def inlined(function: _Function) -> _Function:
+    """Compile a helper that is always inlined into its callers, so that their loops vectorise.
+
+    Parameters
+    ----------
+    function : callable
+        A small function in the subset of Python that Numba compiles.
+
+    Returns
+    -------
+    callable
+        The compiled dispatcher, under the type of ``function``.
+    """
+    return cast(_Function, numba.njit(function, nogil=True, error_model="numpy", forceinline=True))

@@ -8,14 +8,22 @@ import sdeint
 
 import sdespec as sd
 from sdespec.core.errors import UsageError
-from sdespec.core.rng import noise_stream
-from sdespec.integrators.euler import matrix_euler, sorted_euler
+from sdespec.core.rng import standard_normal, words_of
+from sdespec.integrators._kernels import linear_steps, sorted_euler_steps
 from sdespec.models import DysonLaguerre, IsotropicNoise, MatrixSGD
 
 
 def _noise(shape, count, seed):
-    rng = noise_stream(seed, replicate=0, step=0)
-    return np.array([rng.standard_normal(shape).ravel() for _ in range(count)])
+    """The noise that our kernels draw, one row for each step."""
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    return np.array([standard_normal(shape, seed=seed, replicate=0, step=k).ravel() for k in range(count)])
+
+
+def _euler(shape, h, count, seed):
+    weight = np.zeros(shape)
+    words = words_of(seed=seed, replicate=0, step=0)
+    linear_steps(weight, 1.0 - 0.7 * h, math.sqrt(2.0 * 0.4 * h), count, *words)
+    return weight
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (5, 3), (10, 10)])
@@ -24,7 +32,7 @@ def test_matrix_euler(shape):
     f, g, y0 = sd.integrators.to_sdeint(model)
     h, count = 0.01, 50
     path = sdeint.itoEuler(f, g, y0, np.arange(count + 1) * h, dW=math.sqrt(h) * _noise(shape, count, 4))
-    found = matrix_euler(np.zeros(shape), 0.7, 0.4, h, count, noise_stream(4, replicate=0, step=0))
+    found = _euler(shape, h, count, 4)
     np.testing.assert_allclose(found.ravel(), path[-1], rtol=1e-12, atol=1e-14)
 
 
@@ -32,7 +40,7 @@ def test_planted_bug_a_wrong_noise_is_seen():
     model = MatrixSGD(3, 5, weight_decay=0.7, noise=IsotropicNoise(0.8))
     f, g, y0 = sd.integrators.to_sdeint(model)
     path = sdeint.itoEuler(f, g, y0, np.arange(51) * 0.01, dW=0.1 * _noise((3, 5), 50, 4))
-    found = matrix_euler(np.zeros((3, 5)), 0.7, 0.4, 0.01, 50, noise_stream(4, replicate=0, step=0))
+    found = _euler((3, 5), 0.01, 50, 4)
     assert not np.allclose(found.ravel(), path[-1], rtol=0.1)
 
 
@@ -43,7 +51,9 @@ def test_eigenvalue_euler_until_it_goes_wrong(shape):
     f, g, y0 = sd.integrators.to_sdeint(model)
     h, count, n = 1e-6, 100, min(shape)
     path = sdeint.itoEuler(f, g, y0, np.arange(count + 1) * h, dW=math.sqrt(h) * _noise(n, count, 5))
-    found, violations = sorted_euler(y0, max(shape), 1.0, 0.1, h, count, noise_stream(5, replicate=0, step=0))
+    found = np.sort(y0)[::-1].copy()
+    words = words_of(seed=5, replicate=0, step=0)
+    violations = sorted_euler_steps(found, max(shape), 1.0, 0.1, h, count, *words)
     assert violations == 0
     np.testing.assert_allclose(found, path[-1], rtol=1e-11)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import sdespec as sd
-from sdespec.core.errors import UsageError
-from sdespec.core.rng import FIELDS, key_of, noise_stream
-from sdespec.integrators.euler import matrix_euler, sorted_euler
+from sdespec.core.errors import NumericalError, UsageError
+from sdespec.core.rng import chi_square, standard_normal, words_of
+from sdespec.integrators import _kernels, _reference
 from sdespec.models import DysonLaguerre, IsotropicNoise, MatrixSGD
 
 MODEL = DysonLaguerre(n_rows=6, n_cols=9, weight_decay=0.7, diffusion=0.4)
@@ -29,23 +29,6 @@ def test_bits_do_not_depend_on_threads_ranges_or_company(model, options):
     assert np.array_equal(alone.eigenvalue.values[0, 0], whole.eigenvalue.values[0, 5])
     other = sd.simulate(model, TIMES, seed=4, replicates=6, **options)
     assert not np.array_equal(whole.eigenvalue.values[..., 1:, :], other.eigenvalue.values[..., 1:, :])
-
-
-def test_the_counter_has_fields_that_do_not_meet():
-    assert FIELDS == ("block", "step", "replicate", "purpose")
-    state = noise_stream(1, replicate=5, step=7, purpose=2).bit_generator.state["state"]
-    assert state["counter"].tolist() == [0, 7, 5, 2]
-    assert state["key"].tolist() == key_of(1).tolist()
-    rng = noise_stream(1, replicate=5, step=7)
-    rng.standard_normal(10_000)
-    assert rng.bit_generator.state["state"]["counter"].tolist()[1:] == [7, 5, 0]  # only "block" moves
-    for words in ({"replicate": -1, "step": 0}, {"replicate": 0, "step": 2**64}):
-        with pytest.raises(UsageError, match="64-bit field"):
-            noise_stream(1, **words)
-    with pytest.raises(UsageError, match="seed is -1"):
-        key_of(-1)
-    with pytest.raises(UsageError, match=r"seed is 1\.5"):
-        key_of(1.5)
 
 
 def test_time_zero_returns_the_start_in_any_form():
@@ -83,19 +66,86 @@ def test_the_saved_matrix_has_the_saved_spectrum():
     assert sd.validate(run) is run
 
 
-def test_euler_by_hand():
-    """One step of each scheme against the formula, with the same noise."""
+@pytest.mark.parametrize("shape", [(2, 3), (40, 31), (1, 1)])
+def test_matrix_steps_equal_their_twin(shape):
+    start = standard_normal(shape, seed=8, replicate=0)
+    noise = np.array([standard_normal(shape, seed=3, replicate=6, step=10 + k) for k in range(7)])
+    found = start.copy()
+    _kernels.linear_steps(found, 0.95, 0.2, 7, *words_of(seed=3, replicate=6, step=10))
+    assert np.array_equal(found, _reference.linear_steps(start, 0.95, 0.2, noise))
+
+
+def test_one_euler_step_by_hand():
     weight = np.arange(6.0).reshape(2, 3)
-    noise = noise_stream(0, replicate=0, step=0).standard_normal((2, 3))
-    found = matrix_euler(weight, 0.5, 0.2, 0.1, 1, noise_stream(0, replicate=0, step=0))
-    np.testing.assert_allclose(found, weight - 0.05 * weight + math.sqrt(0.04) * noise, rtol=1e-14)
-    spectrum = np.array([4.0, 1.0])
-    xi = noise_stream(0, replicate=0, step=1).standard_normal(2)
-    drift = np.array([-4.0 + 0.4 * (3 + 5 / 3), -1.0 + 0.4 * (3 - 5 / 3)])
-    expected = spectrum + drift * 0.01 + 2 * np.sqrt(2 * 0.2 * spectrum * 0.01) * xi
-    found, violations = sorted_euler(spectrum, 3, 0.5, 0.2, 0.01, 1, noise_stream(0, replicate=0, step=1))
-    np.testing.assert_allclose(found, np.sort(np.abs(expected))[::-1], rtol=1e-14)
-    assert violations == int(expected[0] < expected[1] or expected.min() < 0)
+    noise = standard_normal((2, 3), seed=0, replicate=0)
+    run = sd.simulate(
+        MatrixSGD(2, 3, 0.5, IsotropicNoise(0.2)), [0.1], seed=0, initial=weight, method="euler", time_step=0.1,
+        save_weights=True,
+    )  # fmt: skip
+    expected = weight - 0.05 * weight + math.sqrt(0.04) * noise
+    np.testing.assert_allclose(run.weight.values[0, 0, 0], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(6, 9), (5, 40), (60, 130), (64, 64)])
+def test_exact_spectra_equal_their_twin(shape):
+    """Both routes of the eigenvalues, with and without the Bartlett factor; two steps of two replicates."""
+    n, m = shape
+    start = np.sort(standard_normal((2, n), seed=1, replicate=0) ** 2, axis=1)[:, ::-1].copy()
+    out = np.empty((2, 2, n))
+    words = words_of(seed=3, replicate=4, step=9)
+    assert _kernels.exact_spectra(out, start, m, np.array([0.5, 0.9]), np.array([0.3, 0.2]), *words) == 0
+    for r in range(2):
+        spectrum = start[r]
+        for i, (factor, deviation) in enumerate(((0.5, 0.3), (0.9, 0.2))):
+            where = {"seed": 3, "replicate": 4 + r, "step": 9 + i}
+            wide = m >= 2 * n
+            noise = standard_normal((n, 2 * n if wide else m), **where)
+            chi = chi_square(m - n - np.arange(n), **where, purpose=2) if wide else None
+            spectrum = _reference.spectral_step(spectrum, factor, deviation, noise, chi)
+            np.testing.assert_allclose(out[r, i], spectrum, rtol=1e-10)
+
+
+def test_small_eigenvalues_keep_their_digits():
+    """A spectrum of many decades under hardly any noise: the Gram matrix would lose the small ones."""
+    start = np.geomspace(1.0, 1e-18, 64)
+    out = np.empty((1, 1, 64))
+    words = words_of(seed=0, replicate=0, step=0)
+    _kernels.exact_spectra(out, start[None], 64, np.array([0.5]), np.array([1e-30]), *words)
+    np.testing.assert_allclose(out[0, 0], 0.25 * start, rtol=1e-6)
+
+
+def test_sorted_euler_equals_its_twin():
+    spectrum = np.array([9.0, 4.0, 4.0, 1.0, 0.2])
+    noise = np.array([standard_normal((5,), seed=0, replicate=0, step=k) for k in range(40)])
+    expected, violations = _reference.sorted_euler_steps(spectrum, 7, 0.5, 0.2, 0.02, noise)
+    found = spectrum.copy()
+    words = words_of(seed=0, replicate=0, step=0)
+    assert _kernels.sorted_euler_steps(found, 7, 0.5, 0.2, 0.02, 40, *words) == violations > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("method", "save"), [("euler", True), ("sorted_euler", False)])
+def test_an_euler_path_does_not_depend_on_its_records_or_on_a_break(method, save):
+    options = {"seed": 5, "replicates": 2, "method": method, "time_step": 0.01, "initial": "stationary"}
+    ends = sd.simulate(MODEL, [0.4], **options)
+    often = sd.simulate(MODEL, [0.1, 0.2, 0.3, 0.4], **options)
+    np.testing.assert_allclose(often.eigenvalue.isel(time=-1), ends.eigenvalue.isel(time=-1), rtol=1e-9)
+    half = sd.simulate(MODEL, [0.2], **options, save_weights=save)
+    rest = sd.simulate(MODEL, [0.4], **(options | {"initial": half}))
+    assert rest.attrs["steps_done"] == ends.attrs["steps_done"] == 40
+    np.testing.assert_allclose(rest.eigenvalue.isel(time=-1), ends.eigenvalue.isel(time=-1), rtol=1e-9)
+
+
+def test_a_scheme_that_leaves_the_range_of_numbers_says_so():
+    model = MatrixSGD(2, 2, 3.0, IsotropicNoise(0.1))
+    with pytest.raises(NumericalError, match="time_step is 1, give a shorter one"):
+        sd.simulate(model, [2000.0], seed=0, method="euler", time_step=1.0)
+
+
+def test_no_noise_is_plain_decay():
+    model = MatrixSGD(3, 4, 0.5, IsotropicNoise(0.0))
+    run = sd.simulate(model, [2.0], seed=0, initial={"eigenvalue": [4.0, 1.0, 2.0]})
+    np.testing.assert_allclose(run.eigenvalue.values[0, 0, 0], np.array([4.0, 2.0, 1.0]) * math.exp(-2.0), rtol=1e-14)
 
 
 def test_sorted_euler_counts_its_violations():
@@ -149,6 +199,8 @@ def test_nothing_follows_time_infinity():
         ({"initial": {"eigenvalue": -np.ones(6)}}, "at least 0"),
         ({"initial": {"weight": 1, "eigenvalue": 1}}, "exactly one"),
         ({"replicates": 10**9}, "GiB"),
+        ({"method": "euler", "time_step": 1e-10}, "beyond the 32-bit field 'step'"),
+        ({"replicates": range(2**32, 2**32 + 1)}, "beyond the 32-bit field 'replicate'"),
     ],
 )
 def test_arguments_are_checked(options, message):

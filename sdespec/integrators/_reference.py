@@ -1,0 +1,45 @@
+"""The compiled steps of ``_kernels`` in NumPy, with the noise given; for tests and for sdeint."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["linear_steps", "sorted_euler_steps", "spectral_step"]
+
+
+def linear_steps(weight: np.ndarray, factor: float, deviation: float, noise: np.ndarray) -> np.ndarray:
+    """Steps W -> factor W + deviation Z, one for each Z of ``noise`` (steps, n, m)."""
+    out = weight.copy()
+    for drawn in noise:
+        out = factor * out + deviation * drawn
+    return out
+
+
+def spectral_step(
+    spectrum: np.ndarray, factor: float, deviation: float, noise: np.ndarray, chi: np.ndarray | None
+) -> np.ndarray:
+    """One exact step; ``noise`` is (n, m), or (n, 2n) with the chi-squares (n,) of the Bartlett factor."""
+    n = len(spectrum)
+    matrix = noise.copy()
+    if chi is not None:
+        matrix[:, n:] = np.tril(noise[:, n:], -1) + np.diag(np.sqrt(chi))
+    matrix *= deviation
+    matrix[np.arange(n), np.arange(n)] += factor * np.sqrt(spectrum)
+    values: np.ndarray = np.linalg.svd(matrix, compute_uv=False) ** 2
+    return values
+
+
+def sorted_euler_steps(
+    spectrum: np.ndarray, larger_side: int, decay: float, diffusion: float, length: float, noise: np.ndarray
+) -> tuple[np.ndarray, int]:
+    """Euler steps of descending eigenvalues, one for each row of ``noise`` (steps, n), and the violations."""
+    values, violations = spectrum.copy(), 0
+    for drawn in noise:
+        gaps = values[:, None] - values[None, :]
+        gaps[gaps == 0.0] = np.inf
+        repulsion = ((values[:, None] + values[None, :]) / gaps).sum(axis=1)
+        drift = -2.0 * decay * values + 2.0 * diffusion * (larger_side + repulsion)
+        values = values + drift * length + 2.0 * np.sqrt(2.0 * diffusion * values * length) * drawn
+        violations += bool(values.min() < 0.0 or np.any(np.diff(values) > 0.0))
+        values = np.sort(np.abs(values))[::-1]
+    return values, violations
