@@ -178,7 +178,8 @@ def _density(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
     elif other.cdf is not None:
         band = statistics.cdf_band(mine, size=len(mine), seed=1)
         distance = statistics.ks_distance(mine, other.cdf)
-        slack = 1.0 / mine.shape[1] if other.limit else 0.0
+        apart = _number(other, "n_outliers")  # their mass vanishes in the limit law, but not at finite rank
+        slack = (1.0 + (apart.value if apart else 0.0)) / mine.shape[1] if other.limit else 0.0
         yield Row("density", "", label, Estimate(distance), Estimate(0.0), scale="distance", band=band, slack=slack)
     elif other.numbers is not None and "density" in other.numbers and mine.any():  # zeros have no density
         nothing = Estimate(math.nan)

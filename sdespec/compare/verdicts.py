@@ -71,7 +71,8 @@ def compare(
     two and the rank; no interval where its error exceeds 0.2 or one replicate dominates). The interval of a KS
     distance comes from a bootstrap over whole replicates and Borell's inequality for its tail, never from independent
     eigenvalues. A density, an outlier or a one-body law is a limit law, so its interval is widened by 1/rank,
-    relative for places. A single replicate has no error of its own: it borrows that of the predicted replicates or
+    relative for places, and for a density by as much for each outlier.
+    A single replicate has no error of its own: it borrows that of the predicted replicates or
     of the predicted trace variance, and is undecided otherwise.
 
     References

@@ -10,7 +10,7 @@ import numpy as np
 
 from sdespec.core.jit import inlined, kernel
 
-__all__ = ["TILE", "fill_chi_square", "fill_normal", "philox"]
+__all__ = ["BLOCKS", "fill_chi_square", "fill_normal", "fill_words", "normal_pair", "philox"]
 
 _MULTIPLIER_0, _MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL_0, _WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
@@ -21,10 +21,8 @@ _UNIT = np.uint64(0x3FF0000000000000)  # bits of 1.0: a mantissa beside them is 
 _ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)  # bits of sqrt(1/2)
 _MANTISSA = np.int64(52)
 _MAGIC, _MAGIC_FLOAT = np.int64(0x4338000000000000), 6755399441055744.0  # integers become floats by adding bits
-_BLOCKS = 256  # blocks at a time: four words of each stay in the first cache
-
-TILE = 2 * _BLOCKS
-"""Numbers that one pass of ``fill_normal`` makes; callers that loop over steps do best with tiles of this length."""
+BLOCKS = 256
+"""Blocks at a time: four words of each stay in the first cache."""
 
 
 @inlined
@@ -66,7 +64,7 @@ def _log(x: float) -> float:
 
 
 @inlined
-def _normal_pair(w0: np.uint64, w1: np.uint64, w2: np.uint64, w3: np.uint64) -> tuple[float, float]:
+def normal_pair(w0: np.uint64, w1: np.uint64, w2: np.uint64, w3: np.uint64) -> tuple[float, float]:
     """Box-Muller: radius from the first two words, angle in a quarter and one of four quarters from the others."""
     radius = np.sqrt(-2.0 * _log(_uniform(w0, w1)))
     angle = (_uniform(w2, w3) - 0.5) * 1.5707963267948966
@@ -109,6 +107,23 @@ def _normal_pair(w0: np.uint64, w1: np.uint64, w2: np.uint64, w3: np.uint64) -> 
     return first, second
 
 
+@inlined
+def fill_words(
+    words: np.ndarray,
+    first: int,
+    count: int,
+    step: np.uint64,
+    replicate: np.uint64,
+    tag: np.uint64,
+    key0: np.uint64,
+    key1: np.uint64,
+) -> None:
+    """Words of the blocks first, first + 1, ..., a column of ``words`` (4, BLOCKS) each."""
+    for i in range(count):
+        block = np.uint64(first + i)
+        words[0, i], words[1, i], words[2, i], words[3, i] = philox(block, step, replicate, tag, key0, key1)
+
+
 @kernel
 def fill_normal(
     out: np.ndarray,
@@ -121,19 +136,17 @@ def fill_normal(
 ) -> None:
     """Normals of the entries 2 * first, 2 * first + 1, ...; two to a block, whose number is the word of the entry."""
     size = out.shape[0]
-    words, pairs = np.empty((4, _BLOCKS), np.uint64), np.empty((2, _BLOCKS))
-    for start in range(0, (size + 1) // 2, _BLOCKS):
-        count = min(_BLOCKS, (size + 1) // 2 - start)
-        for i in range(count):
-            block = np.uint64(first + start + i)
-            words[0, i], words[1, i], words[2, i], words[3, i] = philox(block, step, replicate, tag, key0, key1)
-        for i in range(count):
-            pairs[0, i], pairs[1, i] = _normal_pair(words[0, i], words[1, i], words[2, i], words[3, i])
-        whole = min(count, (size - 2 * start) // 2)
-        for i in range(whole):
-            out[2 * (start + i)], out[2 * (start + i) + 1] = pairs[0, i], pairs[1, i]
-        if whole < count:
-            out[size - 1] = pairs[0, count - 1]
+    words = np.empty((4, BLOCKS), np.uint64)
+    for start in range(0, (size + 1) // 2, BLOCKS):
+        whole = min(BLOCKS, size // 2 - start)
+        odd = min(BLOCKS, (size + 1) // 2 - start) - whole
+        fill_words(words, first + start, whole + odd, step, replicate, tag, key0, key1)
+        part = out[2 * start : 2 * (start + whole)]
+        for i in range(whole):  # words first, then numbers: two loops, each of which vectorises
+            a, b = normal_pair(words[0, i], words[1, i], words[2, i], words[3, i])
+            part[2 * i], part[2 * i + 1] = a, b
+        if odd:
+            out[size - 1] = normal_pair(words[0, whole], words[1, whole], words[2, whole], words[3, whole])[0]
 
 
 @kernel
@@ -150,7 +163,7 @@ def fill_chi_square(
     for i in range(out.shape[0]):
         if degrees[i] == 1.0:
             w0, w1, w2, w3 = philox(np.uint64(i), step, replicate, tag, key0, key1)
-            z = _normal_pair(w0, w1, w2, w3)[0]
+            z = normal_pair(w0, w1, w2, w3)[0]
             out[i] = z * z
             continue
         d = 0.5 * degrees[i] - 1.0 / 3.0
@@ -158,7 +171,7 @@ def fill_chi_square(
         attempt = tag
         while True:
             w0, w1, w2, w3 = philox(np.uint64(i), step, replicate, attempt, key0, key1)
-            z = _normal_pair(w0, w1, w2, w3)[0]
+            z = normal_pair(w0, w1, w2, w3)[0]
             w0, w1, w2, w3 = philox(np.uint64(i), step, replicate, attempt + _ONE, key0, key1)
             attempt += _TWO
             v = 1.0 + c * z

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sdespec.core._philox import TILE, fill_chi_square, fill_normal
+from sdespec.core._philox import BLOCKS, fill_chi_square, fill_normal, fill_words, normal_pair
 from sdespec.core.jit import kernel
 from sdespec.core.lapack import squared_singular_values
 
@@ -28,14 +28,19 @@ def linear_steps(
 ) -> None:
     """``count`` steps W -> factor W + deviation Z in place, all steps of a tile of entries at a time."""
     flat = weight.reshape(-1)
-    noise = np.empty(TILE)
-    for start in range(0, flat.shape[0], TILE):
-        tile = flat[start : start + TILE]
-        drawn = noise[: tile.shape[0]]
+    words = np.empty((4, BLOCKS), np.uint64)
+    for start in range(0, flat.shape[0], 2 * BLOCKS):
+        tile = flat[start : start + 2 * BLOCKS]
+        whole, odd = tile.shape[0] // 2, tile.shape[0] % 2
         for k in range(count):
-            fill_normal(drawn, start // 2, step + np.uint64(k), replicate, tag, key0, key1)
-            for i in range(tile.shape[0]):
-                tile[i] = factor * tile[i] + deviation * drawn[i]
+            fill_words(words, start // 2, whole + odd, step + np.uint64(k), replicate, tag, key0, key1)
+            for i in range(whole):
+                a, b = normal_pair(words[0, i], words[1, i], words[2, i], words[3, i])
+                tile[2 * i] = factor * tile[2 * i] + deviation * a
+                tile[2 * i + 1] = factor * tile[2 * i + 1] + deviation * b
+            if odd:
+                a = normal_pair(words[0, whole], words[1, whole], words[2, whole], words[3, whole])[0]
+                tile[2 * whole] = factor * tile[2 * whole] + deviation * a
 
 
 @kernel

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdespec.core import _philox_reference as reference
-from sdespec.core._philox import TILE, fill_normal
+from sdespec.core._philox import BLOCKS, fill_normal
 from sdespec.core.errors import UsageError
 from sdespec.core.rng import FIELDS, chi_square, key_of, standard_normal, words_of
 
@@ -38,7 +38,7 @@ def test_known_answers_of_the_authors(counter, key, answer):
 
 
 def test_the_kernel_equals_its_twin_to_the_bit():
-    for size in (1, 2, 7, TILE - 1, TILE, TILE + 1, 3 * TILE + 5):
+    for size in (1, 2, 7, 2 * BLOCKS - 1, 2 * BLOCKS, 2 * BLOCKS + 1, 6 * BLOCKS + 5):
         found = standard_normal((size,), seed=SEED, replicate=REPLICATE, step=STEP, purpose=PURPOSE)
         blocks = np.stack([_words(i) for i in range((size + 1) // 2)])
         assert np.array_equal(found, reference.normal(blocks).ravel()[:size])
