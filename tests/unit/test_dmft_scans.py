@@ -1,0 +1,84 @@
+"""Critical and iso-loss learning rates, and how they move with the width."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sdespec.core.errors import UsageError
+from sdespec.models import DeepLinearNetwork
+from sdespec.theory.dmft import critical_learning_rate, iso_loss_learning_rate, loss_curve
+
+INF = math.inf
+WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def network(width: float, samples: float, strength: float, parametrization: str) -> DeepLinearNetwork:
+    return DeepLinearNetwork(width, samples, 1, strength, 1.0, parametrization=parametrization)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("parametrization", "expected"),
+    [("mup", [0.200, 0.219, 0.2255, 0.2325, 0.2325]), ("ntk", [0.1535, 0.219, 0.2945, 0.4195, 0.5805])],
+)
+def test_critical_rates_of_the_population(parametrization: str, expected: list[float]) -> None:
+    """Targets are the middles of the brackets .197/.203, .216/.222, ... of an earlier scan on a grid of 3 %."""
+    rates = [
+        critical_learning_rate(network(width, INF, 8.0, parametrization), 59, bounds=(0.1, 1.0)) for width in WIDTHS
+    ]
+    np.testing.assert_allclose([rate.value for rate in rates], expected, rtol=0.04)
+    for rate in rates:
+        assert abs(rate.unstable / rate.stable - 1.03) < 1e-12
+    ratio = rates[4].value / rates[1].value
+    assert ratio < 1.25 if parametrization == "mup" else ratio > 2.0
+    if parametrization == "ntk":
+        assert 0.44 < math.log(ratio) / math.log(8.0) < 0.50
+
+
+@pytest.mark.parametrize(
+    ("parametrization", "iso", "critical"),
+    [
+        ("mup", [0.0704, 0.0568, 0.0502, 0.0470, 0.0454], [0.244, 0.274, 0.274, 0.274, 0.274]),
+        ("ntk", [0.0495, 0.0568, 0.0647, 0.0722, 0.0784], [0.204, 0.274, 0.366, 0.462, 0.584]),
+    ],
+)
+def test_transfer_with_few_samples(parametrization: str, iso: list[float], critical: list[float]) -> None:
+    nets = [network(width, 2.0, 4.0, parametrization) for width in WIDTHS]
+    rates = [iso_loss_learning_rate(net, 14, 0.1, bounds=(0.02, 1.0)) for net in nets]
+    np.testing.assert_allclose(rates, iso, rtol=0.003)
+    for net, rate in zip(nets, rates, strict=True):
+        assert abs(loss_curve(net, 14, [rate])[0] - 0.1) < 1e-8
+    limits = [critical_learning_rate(net, 14, bounds=(0.1, 1.0), step=0.06).stable for net in nets]
+    assert (np.abs(np.log(np.array(limits) / critical)) <= math.log(1.06) + 0.002).all()
+    wide = rates[4] / rates[2]
+    assert 0.85 < wide < 1.1 if parametrization == "mup" else wide > 1.12
+
+
+def test_limit_of_the_loss_is_obeyed() -> None:
+    net = network(1.0, INF, 8.0, "mup")
+    strict = critical_learning_rate(net, 59, bounds=(0.05, 1.0), loss_limit=0.05)
+    assert strict.unstable < 0.2
+    assert loss_curve(net, 59, [strict.stable])[0] < 0.05 <= loss_curve(net, 59, [strict.unstable])[0]
+
+
+def test_nothing_fails_and_nothing_is_reached() -> None:
+    net = network(1.0, INF, 8.0, "mup")
+    assert critical_learning_rate(net, 10, bounds=(0.01, 0.02)).unstable == INF
+    assert math.isnan(iso_loss_learning_rate(net, 10, 1e-9, bounds=(0.001, 0.01)))
+    assert math.isnan(iso_loss_learning_rate(network(1.0, 0.5, 4.0, "mup"), 14, 1e-3, bounds=(0.1, 3.0)))
+
+
+def test_bad_arguments() -> None:
+    net = network(1.0, INF, 8.0, "mup")
+    with pytest.raises(UsageError, match="fails at"):
+        critical_learning_rate(net, 59, bounds=(0.5, 1.0))
+    with pytest.raises(UsageError, match="already"):
+        iso_loss_learning_rate(net, 59, 0.5, bounds=(0.05, 1.0))
+    with pytest.raises(UsageError, match="bounds"):
+        critical_learning_rate(net, 59, bounds=(0.5, 0.1))
+    with pytest.raises(UsageError, match="step"):
+        critical_learning_rate(net, 59, step=0.0)
+    with pytest.raises(UsageError, match="loss"):
+        iso_loss_learning_rate(net, 59, 0.0)
