@@ -338,7 +338,7 @@ def report(
     Parameters
     ----------
     result
-        A file that measure, fit or demo wrote.
+        A file that measure, fit, simulate, predict, compare or demo wrote.
     out
         The page; by default the name of the result with the ending .html.
     title

@@ -20,7 +20,7 @@ from sdespec.dispatch import predict, simulate
 __all__ = ["CompareDocument", "ModelFile", "RunDocument", "compare_document", "load_model_file", "run_document"]
 
 Number = float | None
-_TYPES = ("DysonLaguerre", "MatrixSGD")
+_TYPES = ("DeepLinearNetwork", "DysonLaguerre", "MatrixSGD")
 
 
 class _Strict(BaseModel):
@@ -180,8 +180,19 @@ class CellDocument(_Document):
     outliers: list[float] | None = None
 
 
+class NetworkDocument(_Document):
+    """A whole network at one time: means over replicates."""
+
+    time: Number
+    converged: int | None = None
+    train_loss: Number = None
+    test_loss: Number = None
+    ntk_top: Number = None
+    sharpness: Number = None
+
+
 class RunDocument(_Document):
-    """Result of simulate or predict."""
+    """Result of simulate or predict; ``network`` is null where the model is a single matrix."""
 
     schema_: Literal["sdespec.simulate/1", "sdespec.predict/1"] = Field(alias="schema")
     model: str
@@ -190,6 +201,7 @@ class RunDocument(_Document):
     seed: int | None = None
     replicates: int | None = None
     cells: list[CellDocument]
+    network: list[NetworkDocument] | None = None
 
 
 def _finite(value: Any) -> Number:
@@ -225,13 +237,24 @@ def run_document(ds: xr.Dataset) -> RunDocument:
         seed=int(ds.attrs["seed"]) if "seed" in ds.attrs else None,
         replicates=ds.sizes.get("replicate") if simulated else None,
         cells=cells,
+        network=[_network(ds.isel(time=j)) for j in range(ds.sizes["time"])] if "test_loss" in ds else None,
     )
+
+
+def _network(one: xr.Dataset) -> NetworkDocument:
+    """Losses and sharpness at one time; the number of replicates that have not diverged."""
+    names = ("train_loss", "test_loss", "ntk_top", "sharpness")
+    numbers: dict[str, Any] = {name: _finite(one[name].mean()) for name in names if name in one}
+    return NetworkDocument(time=_finite(one["time"]), converged=int(one["converged"].sum()), **numbers)
 
 
 def _simulated(one: xr.Dataset) -> dict[str, Any]:
     """Trace and extreme eigenvalues, over replicates."""
     values = np.atleast_2d(one["eigenvalue"].values)
+    values = values[np.isfinite(values).any(axis=1)]  # without replicates that diverged
     values = values[:, np.isfinite(values).all(axis=0)]
+    if not values.size:
+        return {"trace_mean": None}
     trace, size = values.sum(axis=1), len(values)
     spread = float(trace.var(ddof=1)) if size > 1 else None
     return {

@@ -81,13 +81,28 @@ def run_rows(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     """
     dims = [str(dim) for dim in ds.dims if str(dim) not in _INNER]
     simulated = "eigenvalue" in ds
-    numbers = ["trace", "largest", "smallest"] if simulated else ["trace", "lower edge", "upper edge", "outliers"]
+    numbers = ["trace", "largest", "smallest"] if simulated else ["lower edge", "upper edge", "outliers"]
+    if "trace_mean" in ds:
+        numbers.insert(0, "trace")
+    network = [name for name in ("largest outlier", "escape", "test loss") if _column(ds, name) is not None]
     body = []
     for index in np.ndindex(*(ds.sizes[dim] for dim in dims)):
         one = ds.isel(dict(zip(dims, index, strict=True)))
         names = [_label(one, dim) for dim in dims]
-        body.append([*names, *(_simulated(one) if simulated else _predicted(one))])
-    return [*dims, *numbers], body
+        more = [_text(_mean(_column(one, name))) for name in network]
+        body.append([*names, *(_simulated(one) if simulated else _predicted(one)), *more])
+    return [*dims, *numbers, *network], body
+
+
+def _column(ds: xr.Dataset, name: str) -> np.ndarray | None:
+    """Values of a column that only networks have: of the first mode, of all replicates."""
+    if "test_loss" not in ds:
+        return None
+    variable = {"largest outlier": "outlier"}.get(name, name.replace(" ", "_"))
+    if variable not in ds:
+        return None
+    array = ds[variable].isel(mode=0) if "mode" in ds[variable].dims else ds[variable]
+    return np.asarray(array.values, dtype=np.float64)
 
 
 _INNER = ("replicate", "rank", "mode", "order", "x", "side", "ci_bound", "row", "col", "null_draw")
@@ -113,9 +128,16 @@ def _simulated(one: xr.Dataset) -> list[str]:
 def _predicted(one: xr.Dataset) -> list[str]:
     """Mean trace, edges and number of outliers."""
     edges = one["bulk_edge"].values if "bulk_edge" in one else (math.nan, math.nan)
-    trace = _text(float(one["trace_mean"])) if "trace_mean" in one else "-"
+    trace = [_text(float(one["trace_mean"]))] if "trace_mean" in one else []
     count = str(int(one["n_outliers"])) if "n_outliers" in one else "-"
-    return [trace, _text(float(edges[0])), _text(float(edges[1])), count]
+    return [*trace, _text(float(edges[0])), _text(float(edges[1])), count]
+
+
+def _mean(values: np.ndarray | None) -> float:
+    """Mean of the finite values; NaN where there are none."""
+    if values is None or not np.isfinite(values).any():
+        return math.nan
+    return float(values[np.isfinite(values)].mean())
 
 
 def run_closing(ds: xr.Dataset) -> str:

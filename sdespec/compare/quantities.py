@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from sdespec.compare import statistics
-from sdespec.compare.sides import Cell, Label
+from sdespec.compare.sides import SCALARS, Cell, Label
 from sdespec.compare.statistics import Band, Estimate
 
 __all__ = ["QUANTITIES", "Row", "rows_of"]
@@ -195,7 +195,16 @@ def _outlier(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
             return
         observed, predicted = statistics.mean(mine[:, mode]), Estimate(float(places[mode]))
         slack = abs(predicted.value) / mine.shape[1]
-        yield Row("outlier", f"mode={mode}", label, observed, predicted, slack=slack)
+        apart = _apart(other, int(mode), mine.shape[1])
+        yield Row("outlier", f"mode={mode}", label, observed, predicted, slack=slack, comparable=apart)
+
+
+def _apart(cell: Cell, mode: int, rank: int) -> bool:
+    """Whether an outlier is clear of the window about the escape where finite matrices smear the transition."""
+    if cell.numbers is None or "escape" not in cell.numbers or mode >= cell.numbers.sizes["mode"]:
+        return True
+    escape = float(cell.numbers["escape"][mode])
+    return not abs(escape - 1.0) < rank ** (-1.0 / 3.0)
 
 
 def _eigenvalue(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
@@ -207,7 +216,20 @@ def _eigenvalue(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
         yield Row("eigenvalue", f"rank={k}", label, observed, statistics.mean(other.spectra[:, k]))
 
 
-QUANTITIES: dict[str, Callable[[Label, np.ndarray, Cell], Iterator[Row]]] = {
+def _scalar(name: str, label: Label, observed: Cell, predicted: Cell) -> Iterator[Row]:
+    """Mean over replicates of a number of the whole network."""
+    assert observed.scalars is not None
+    if name not in observed.scalars or predicted.scalars is None or name not in predicted.scalars:
+        return
+    mine, theirs = observed.scalars[name], predicted.scalars[name]
+    if not (np.isfinite(mine).all() and np.isfinite(theirs).all()):
+        yield Row(name, "", label, Estimate(math.nan), Estimate(math.nan), comparable=False)
+        return
+    rival = statistics.mean(theirs) if len(theirs) > 1 else Estimate(float(theirs[0]))
+    yield Row(name, "", label, _borrowed(statistics.mean(mine), theirs, len(mine)), rival)
+
+
+_SPECTRAL: dict[str, Callable[[Label, np.ndarray, Cell], Iterator[Row]]] = {
     "trace_mean": _trace_mean,
     "trace_variance": _trace_variance,
     "log_elementary_moment": _elementary,
@@ -215,15 +237,20 @@ QUANTITIES: dict[str, Callable[[Label, np.ndarray, Cell], Iterator[Row]]] = {
     "outlier": _outlier,
     "eigenvalue": _eigenvalue,
 }
+
+QUANTITIES: tuple[str, ...] = (*_SPECTRAL, *SCALARS)
 """What can be compared, in the order of the rows."""
 
 
 def rows_of(label: Label, observed: Cell, predicted: Cell, quantities: Sequence[str]) -> list[Row]:
     """All rows of one cell."""
     mine, theirs = observed.spectra, predicted.spectra
+    if observed.scalars is not None:
+        return [row for name in quantities if name in SCALARS for row in _scalar(name, label, observed, predicted)]
+    quantities = [name for name in quantities if name in _SPECTRAL]
     if mine is None:
         return []
     if theirs is not None and theirs.shape[1] != mine.shape[1]:
         nothing = Estimate(math.nan)
         return [Row(name, "", label, nothing, nothing, comparable=False) for name in quantities if name != "outlier"]
-    return [row for name in quantities for row in QUANTITIES[name](label, mine, predicted)]
+    return [row for name in quantities for row in _SPECTRAL[name](label, mine, predicted)]

@@ -14,10 +14,24 @@ import xarray as xr
 from sdespec.core.errors import InputError, UsageError
 from sdespec.core.schema import DIMS
 
-__all__ = ["Cell", "Label", "cells", "check_alike", "ensemble_cell", "is_ensemble", "is_law", "law_cell", "pairs"]
+__all__ = [
+    "SCALARS",
+    "Cell",
+    "Label",
+    "cells",
+    "check_alike",
+    "ensemble_cell",
+    "is_ensemble",
+    "is_law",
+    "law_cell",
+    "pairs",
+]
 
 Label = tuple[tuple[str, Any], ...]
 """Dims and their values that name a cell, such as (("layer", "W"), ("time", 0.5))."""
+
+SCALARS: tuple[str, ...] = ("train_loss", "test_loss", "test_score", "ntk_top", "sharpness")
+"""Numbers of a whole network, which have no layer."""
 
 _DRAWS = 2000  # of an ensemble
 _SEED = 0x5EED
@@ -26,13 +40,17 @@ _MASS = 0.02  # mass of a density that may lie outside its grid
 
 @dataclass(frozen=True)
 class Cell:
-    """What one side says: replicates of a spectrum, numbers, a cdf, and whether that cdf is a limit law."""
+    """What one side says: replicates of a spectrum, numbers, a cdf, and whether that cdf is a limit law.
+
+    A cell of a whole network has neither a layer nor spectra, and ``scalars`` holds replicates of its numbers.
+    """
 
     spectra: np.ndarray | None
     numbers: xr.Dataset | None = None
     cdf: Callable[[np.ndarray], np.ndarray] | None = None
     limit: bool = False
     law_mean: float = math.nan
+    scalars: Mapping[str, np.ndarray] | None = None
 
 
 def is_ensemble(source: Any) -> bool:
@@ -57,7 +75,25 @@ def law_cell(law: Any) -> Cell:
 
 
 def cells(ds: xr.Dataset) -> Iterator[tuple[Label, Cell]]:
-    """All cells of a Dataset with their labels."""
+    """All cells of a Dataset with their labels: those of matrices, then those of the whole network."""
+    names = [name for name in SCALARS if name in ds]
+    matrices = ds.drop_vars(names)
+    if matrices.data_vars or not names:
+        for label, one in _split(matrices):
+            yield label, _cell(one)
+    if names:
+        network = ds[names]
+        for label, one in _split(network.drop_vars([name for name in network.coords if name not in network.dims])):
+            yield label, Cell(None, scalars={name: _replicates(one[name]) for name in names})
+
+
+def _replicates(array: xr.DataArray) -> np.ndarray:
+    """A number of every replicate."""
+    return np.atleast_1d(np.asarray(array.values, dtype=np.float64)).ravel()
+
+
+def _split(ds: xr.Dataset) -> Iterator[tuple[Label, xr.Dataset]]:
+    """One matrix, or the network, at one time of one member of a sweep."""
     dims = [str(dim) for dim in ds.dims if dim not in DIMS] + [dim for dim in ("layer", "time") if dim in ds.dims]
     fixed: list[tuple[str, Any]] = [
         (name, _plain(ds[name].values)) for name in ("layer", "time") if name in ds.coords and ds[name].ndim == 0
@@ -65,7 +101,7 @@ def cells(ds: xr.Dataset) -> Iterator[tuple[Label, Cell]]:
     for index in itertools.product(*(range(ds.sizes[dim]) for dim in dims)):
         one = ds.isel(dict(zip(dims, index, strict=True)))
         label = [(dim, _plain(one[dim].values) if dim in one.coords else i) for dim, i in zip(dims, index, strict=True)]
-        yield tuple(sorted(label + fixed, key=lambda item: (item[0] in DIMS, item[0]))), _cell(one)
+        yield tuple(sorted(label + fixed, key=lambda item: (item[0] in DIMS, item[0]))), one
 
 
 def _plain(value: Any) -> Any:

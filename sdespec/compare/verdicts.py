@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from sdespec.compare.quantities import QUANTITIES, Row, rows_of
-from sdespec.compare.sides import pairs
+from sdespec.compare.sides import SCALARS, pairs
 from sdespec.core.dataset import Entry, build
 from sdespec.core.errors import InputError, UsageError
 from sdespec.core.provenance import record
@@ -41,7 +41,8 @@ def compare(
         Result of ``predict`` or another ``simulate``; an object with ``rvs`` and ``rank``, which gives whole spectra;
         or a law of one eigenvalue, with ``cdf`` and ``mean``.
     quantities : sequence of str, optional
-        Some of ``trace_mean, trace_variance, log_elementary_moment, density, outlier, eigenvalue``; all by default.
+        Some of ``trace_mean, trace_variance, log_elementary_moment, density, outlier, eigenvalue, train_loss,
+        test_loss, test_score, ntk_top, sharpness``; all by default.
     tolerance : float or mapping, optional
         Largest difference that still counts as agreement, relative to the prediction; for ``density`` it is a KS
         distance, for ``log_elementary_moment`` a difference of logarithms. A mapping gives one for each quantity.
@@ -54,7 +55,8 @@ def compare(
         Over the dim ``quantity``: ``observed, predicted, difference, interval, z_score, relative_error, distance,
         verdict``, with the coordinates ``quantity_name, layer, time``. Verdicts: ``agree`` where the interval lies
         inside +- tolerance; ``disagree`` where it excludes zero and does not; ``not_comparable`` where no common
-        ground exists (other rank, a density whose grid lacks mass); ``undecided`` otherwise. Without a tolerance
+        ground exists (other rank, a density whose grid lacks mass, a run that diverged, an outlier whose order
+        parameter ``escape`` is within rank^(-1/3) of 1); ``undecided`` otherwise. Without a tolerance
         nothing can agree: the verdict is ``disagree`` or ``undecided``.
 
     Raises
@@ -92,8 +94,8 @@ def compare(
     limits = _tolerances(tolerance)
     if not 0.0 < significance < 1.0:
         raise UsageError(f"significance is {significance!r}; it must lie between 0 and 1")
-    if not isinstance(observed, xr.Dataset) or "eigenvalue" not in observed:
-        raise InputError("observed must be a Dataset with 'eigenvalue'; give a result of simulate or measure")
+    if not isinstance(observed, xr.Dataset) or not any(name in observed for name in ("eigenvalue", *SCALARS)):
+        raise InputError("observed must be a Dataset with 'eigenvalue' or losses; give a result of simulate or measure")
     rows = [row for label, mine, other in pairs(observed, predicted) for row in rows_of(label, mine, other, names)]
     if not rows:
         raise InputError(

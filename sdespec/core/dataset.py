@@ -13,7 +13,7 @@ import xarray as xr
 
 from sdespec.core.errors import FormatError, OutputError
 from sdespec.core.provenance import package_version
-from sdespec.core.schema import SCHEMA_VERSION, validate, variable_attrs
+from sdespec.core.schema import DIMS, SCHEMA_VERSION, validate, variable_attrs
 
 __all__ = ["build", "check_writable", "extend", "open_dataset", "pad", "save", "write_atomically"]
 
@@ -26,7 +26,8 @@ def _data_array(name: str, entry: Entry) -> tuple[tuple[str, ...], np.ndarray, d
     if array.dtype.kind in "US":
         array = array.astype(object)  # fixed-width text would be cut short when merged, and is stored the same
     own = (dims,) if isinstance(dims, str) else tuple(dims)
-    return own, array, variable_attrs(name) | dict(*extra)
+    swept = own == (name,) and name not in DIMS  # a field of a sweep, which the schema does not know
+    return own, array, ({} if swept else variable_attrs(name)) | dict(*extra)
 
 
 def build(

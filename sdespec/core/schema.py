@@ -173,6 +173,8 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("gradient_variance", "", _RUN, "float", "1", r"\sigma_g^2", "Variance of an entry of a one-example gradient."),
     ("learning_rate", "", _RUN[1:], "float", "1", r"\eta", "Learning rate of the update."),
     ("update_norm", "", _RUN, "float", "weight", r"\|\Delta W\|", "Frobenius norm of the update."),
+    ("critical_learning_rate", "", _RUN[1:], "float", "1", r"\eta_c", "Largest rate at which the losses stay bounded."),
+    ("iso_loss_learning_rate", "", _RUN[1:], "float", "1", r"\eta_x", "Least rate whose last loss is a given one."),
     # theory of the SDE
     ("log_elementary_moment", "order", _RUN, "float", "1", r"\log E e_j",
      "Logarithm of the mean elementary symmetric polynomial of the eigenvalues."),

@@ -2,8 +2,9 @@
 
 from sdespec.plots.comparison import comparison
 from sdespec.plots.density_evolution import density_evolution
+from sdespec.plots.outliers import outliers
 from sdespec.plots.spectrum import spectrum
 from sdespec.plots.tail import tail
 from sdespec.plots.trajectories import trajectories
 
-__all__ = ["comparison", "density_evolution", "spectrum", "tail", "trajectories"]
+__all__ = ["comparison", "density_evolution", "outliers", "spectrum", "tail", "trajectories"]

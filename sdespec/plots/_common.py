@@ -45,14 +45,15 @@ def axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(5.2, 3.6), layout="constrained")[1]
 
 
-def one_layer(ds: xr.Dataset, layer: str | int | None) -> xr.Dataset:
+def one_layer(ds: xr.Dataset, layer: str | int | None, *, name: str = "eigenvalue") -> xr.Dataset:
     """Select one layer; a lone one needs no name."""
-    if "eigenvalue" not in ds:
-        raise InputError("the Dataset holds no 'eigenvalue' to plot; give a result of measure, simulate or fit")
+    if name not in ds:
+        source = "measure, simulate or fit" if name == "eigenvalue" else "predict or fit"
+        raise InputError(f"the Dataset holds no {name!r} to plot; give a result of {source}")
     if "layer" in ds.dims:
         names = [str(name) for name in ds["layer"].values]
         if layer is None:
-            usable = [name for name, count in zip(names, _counts(ds), strict=True) if count]
+            usable = [name for name, count in zip(names, _counts(ds, name), strict=True) if count]
             if len(usable) != 1:
                 raise UsageError(f"choose a layer: {', '.join(usable[:12])}{', ...' if len(usable) > 12 else ''}")
             layer = usable[0]
@@ -73,8 +74,8 @@ def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: 
     return ds
 
 
-def _counts(ds: xr.Dataset) -> np.ndarray:
-    finite = ds["eigenvalue"].notnull()
+def _counts(ds: xr.Dataset, name: str) -> np.ndarray:
+    finite = ds[name].notnull()
     return np.asarray(finite.any([dim for dim in finite.dims if dim != "layer"]).values)
 
 

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from sdespec.core.dataset import write_atomically
 from sdespec.core.errors import UsageError
 from sdespec.plots import spectrum, tail
 from sdespec.report.document import FittedMatrixDocument, MatrixDocument, fit_document, measure_document
-from sdespec.tables import comparison_closing, comparison_rows
-from sdespec.verbs import closing, number
+from sdespec.report.page import environment, figure_address, options_of
+from sdespec.report.run import run_page
+from sdespec.tables import comparison_closing, comparison_rows, is_run
+from sdespec.verbs import closing
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = ["environment", "svg_address", "write_report"]
+__all__ = ["write_report"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -42,25 +37,6 @@ class _Panel:
     figures: tuple[str, ...]
 
 
-def svg_address(figure: Figure) -> str:
-    """A figure as a data address; its own image, so that identifiers of two figures never meet."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sdespec", "path.simplify": True}):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _figure(draw: Callable[[Axes], object]) -> str:
-    """Draw one plot on a figure of the size that the page has room for."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.4, 3.5), layout="constrained")
-    draw(figure.subplots())
-    return svg_address(figure)
-
-
 def _chosen(ds: xr.Dataset, limit: int) -> list[int]:
     """Layers that get figures: the most telling regimes first, then the heaviest outliers."""
     status = ds["status"].values.astype(str) if "status" in ds.coords else np.full(ds.sizes["layer"], "ok")
@@ -70,15 +46,6 @@ def _chosen(ds: xr.Dataset, limit: int) -> list[int]:
         energy = ds["outlier_energy"].values
         usable.sort(key=lambda i: (_INTEREST.index(regimes[i]) if regimes[i] in _INTEREST else 9, -energy[i]))
     return sorted(usable[:limit])
-
-
-def environment() -> Environment:
-    """Templates of the package: everything is escaped, an unknown name is an error."""
-    out = Environment(
-        loader=PackageLoader("sdespec.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    out.filters["number"] = lambda value, form=".3g": "–" if value is None else number(value, form)
-    return out
 
 
 def write_report(
@@ -94,8 +61,8 @@ def write_report(
     Parameters
     ----------
     ds : xarray.Dataset
-        Result of ``measure`` or ``fit``; where there is a time axis, the page shows the last time and the
-        course of the outliers.
+        Result of ``measure``, ``fit``, ``simulate``, ``predict`` or ``compare``; of fits with a time axis, the page
+        shows the last time and the course of the outliers.
     path : path
         The file; it appears whole or not at all.
     title : str, optional
@@ -125,6 +92,9 @@ def write_report(
             )
         alone = _page(ds, title, [], [])
         return write_atomically(path, lambda name: Path(name).write_text(alone, encoding="utf-8"))
+    if is_run(ds):
+        page = run_page(ds, title=title, max_figures=max_figures)
+        return write_atomically(path, lambda name: Path(name).write_text(page, encoding="utf-8"))
     if "replicate" in ds.dims:
         raise UsageError("select one replicate first, with ds.isel(replicate=0)")
     last = ds.isel(time=-1) if "time" in ds.dims else ds
@@ -153,7 +123,7 @@ def _page(ds: xr.Dataset, title: str | None, matrices: list[Any], panels: list[_
             matrices=[matrix for matrix in matrices if matrix.status == "ok"],
             others=[matrix for matrix in matrices if matrix.status != "ok"],
             panels=panels,
-            options=_options(ds),
+            options=options_of(ds),
             history=_history(ds) if fitted and "time" in ds.dims else None,
             compared=compared,
             compared_closing=comparison_closing(ds) if compared else "",
@@ -164,16 +134,10 @@ def _page(ds: xr.Dataset, title: str | None, matrices: list[Any], panels: list[_
 
 
 def _panel(last: xr.Dataset, matrix: FittedMatrixDocument | MatrixDocument, index: int) -> _Panel:
-    figures = [_figure(lambda ax: spectrum(last, layer=index, ax=ax))]
+    figures = [figure_address(lambda ax: spectrum(last, layer=index, ax=ax))]
     if isinstance(matrix, FittedMatrixDocument) and matrix.tail is not None:
-        figures.append(_figure(lambda ax: tail(last, layer=index, ax=ax)))
+        figures.append(figure_address(lambda ax: tail(last, layer=index, ax=ax)))
     return _Panel(matrix.name, matrix, tuple(figures))
-
-
-def _options(ds: xr.Dataset) -> dict[str, str]:
-    """Every choice that touched the data, in the words of the options."""
-    hidden = {"provenance", "sdespec_schema", "references", "source", "file"}
-    return {str(key).replace("_", " "): str(value) for key, value in ds.attrs.items() if key not in hidden}
 
 
 def _history(ds: xr.Dataset) -> tuple[list[str], list[tuple[str, list[str]]]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sdespec.core.provenance import package_version
-from sdespec.report.html import environment, svg_address
+from sdespec.report.page import environment, svg_address
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -197,3 +197,56 @@ def test_the_verb_can_be_called_whatever_was_imported_first(first):
     code = f"{first}\nimport sdespec as sd\ntry:\n    sd.compare(1, 2)\nexcept ValueError as error:\n    print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert "observed must be a Dataset" in done.stdout, done.stderr
+
+
+def _network(losses, times=(3.0,), **more):
+    """Losses of replicates (replicate, time), or of a prediction (time,)."""
+    losses = np.asarray(losses, dtype=float)
+    dims = ("replicate", "time") if losses.ndim == 2 else ("time",)
+    coords = {"time": (("time",), list(times), {"clock": "step"})}
+    if losses.ndim == 2:
+        coords["replicate"] = (("replicate",), np.arange(len(losses)))
+    return build({"test_loss": (dims, losses)} | more, coords, source="simulate", provenance=record("test", {}))
+
+
+def test_losses_of_networks_are_compared_without_a_layer():
+    losses = 2.0 + 0.1 * np.random.default_rng(0).normal(size=(40, 1))
+    check = sd.compare(_network(losses), _network([2.0]), tolerance=0.1)
+    assert check.quantity.values.tolist() == ["test_loss[time=3]"]
+    assert check.observed == pytest.approx(losses.mean())
+    assert check.z_score == pytest.approx((losses.mean() - 2.0) / (losses.std(ddof=1) / np.sqrt(40)))
+    assert check.verdict.item() == "agree"
+    assert sd.compare(_network(losses), _network([2.5])).verdict.item() == "disagree"
+    assert sd.compare(_network(losses), _network(losses + 0.5)).verdict.item() == "disagree"
+    one = sd.compare(_network(losses[:1]), _network(losses), tolerance=0.5)
+    assert one.verdict.item() == "agree"  # its error is that of the other side
+
+
+def test_a_run_that_diverged_is_not_comparable():
+    losses = np.array([[2.0], [np.nan], [2.1]])
+    check = sd.compare(_network(losses), _network([2.0]), tolerance=0.1)
+    assert check.verdict.item() == "not_comparable"
+
+
+@pytest.mark.parametrize(("escape", "verdict"), [(1.1, "not_comparable"), (2.0, "agree")])
+def test_an_outlier_near_its_escape_is_not_comparable(escape, verdict):
+    """The window is rank^(-1/3) = .63 for four ranks."""
+    modes = {name: (("layer", "time", "mode"), [[[value]]]) for name, value in (("outlier", 6.7), ("escape", escape))}
+    predicted = _run(None, variables=modes, source="predict").assign_coords(mode=[0])
+    check = sd.compare(_run(DRAWS), predicted, quantities=["outlier"], tolerance=0.9)
+    assert check.verdict.item() == verdict
+
+
+def test_outliers_widen_a_density_by_their_share():
+    """Two of sixty values stand apart; the limit law has no mass for them, and that is no disagreement."""
+    rng = np.random.default_rng(1)
+    law = sd.laws.LaguerreEnsemble(58, 120, 0.5)
+    spectra = np.concatenate([400.0 + rng.normal(size=(80, 2)), law.rvs(80, seed=0)], axis=1)
+    x = np.linspace(0.5, 200.0, 4000)
+    content = {"density": (("layer", "time", "x"), sd.laws.MarchenkoPastur(58, 120, 0.5).pdf(x)[None, None])}
+    content["n_outliers"] = (("layer", "time"), [[2]])
+    predicted = _run(None, variables=content, source="predict").assign_coords(x=x)
+    spectra = -np.sort(-spectra, axis=1)
+    assert sd.compare(_run(spectra), predicted, quantities=["density"]).verdict.item() == "undecided"
+    alone = predicted.drop_vars("n_outliers")
+    assert sd.compare(_run(spectra), alone, quantities=["density"]).verdict.item() == "disagree"

@@ -1,5 +1,7 @@
 """MODEL.toml is read strictly, and mistakes are named with a hint."""
 
+import json
+
 import pytest
 
 from sdespec.cli import main
@@ -51,3 +53,23 @@ def test_unreadable_files(tmp_path):
     with pytest.raises(FormatError, match="TOML"):
         load_model_file(_write(tmp_path, "[model"))
     assert main(["simulate", str(tmp_path / "none.toml")]) == 4
+
+
+def test_a_network_from_a_file(tmp_path, capsys):
+    file = tmp_path / "net.toml"
+    file.write_text(
+        '[model]\ntype = "DeepLinearNetwork"\nwidth_ratio = 1.0\nsample_ratio = inf\nhidden_layers = 1\n'
+        "feature_strength = 8.0\nlearning_rate = 0.01\ninput_dim = 30\n[run]\ntimes = [0, 30]\nreplicates = 3\n",
+        encoding="utf-8",
+    )
+    assert main(["simulate", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [cell["time"] for cell in found["network"]] == [0.0, 30.0]
+    assert found["network"][1]["converged"] == 3
+    assert found["network"][1]["test_loss"] < found["network"][0]["test_loss"]
+    assert main(["predict", str(file), "--json"]) == 0
+    captured = capsys.readouterr()
+    predicted = json.loads(captured.out)
+    assert predicted["cells"][1]["n_outliers"] == 1
+    assert predicted["network"][0]["sharpness"] > 0
+    assert "escape" in captured.err

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 import sdespec as sd
 from sdespec.core.dataset import build
-from sdespec.core.errors import InputError
+from sdespec.core.errors import InputError, UsageError
 from sdespec.core.provenance import record
 
 TIMES = np.array([0.0, 0.1, 0.5, np.inf])
@@ -79,3 +79,35 @@ def test_comparison_draws_intervals_in_units_of_the_tolerance(run, prediction):
     assert plain.get_xlabel() == "difference over half its interval"
     with pytest.raises(InputError, match="comparison"):
         sd.plot.comparison(run, ax=_axes())
+
+
+NET = sd.models.DeepLinearNetwork(1, float("inf"), 2, feature_strength=8, learning_rate=0.01, input_dim=60)
+
+
+def test_outliers_draw_the_bulk_the_theory_and_the_networks():
+    theory = sd.predict(NET, [0, 20, 40])
+    nets = sd.simulate(NET, [0, 20, 40], seed=0, replicates=5)
+    ax = sd.plot.outliers(theory, observed=nets, layer="W1", ax=_axes())
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == ["bulk", "largest eigenvalues", "outlier"]
+    line = next(line for line in ax.lines if line.get_label() == "outlier")
+    np.testing.assert_allclose(line.get_ydata(), theory.outlier.sel(layer="W1", mode=0))
+    top = next(line for line in ax.lines if line.get_label() == "largest eigenvalues")
+    np.testing.assert_allclose(top.get_ydata(), nets.eigenvalue.sel(layer="W1", rank=0).median("replicate"))
+    assert ax.get_ylim()[1] > nets.eigenvalue.max()
+    assert "5 networks" in ax.get_title()
+    alone = sd.plot.outliers(theory, layer=0, ax=_axes())
+    assert len(alone.collections) == 1
+
+
+def test_outliers_ask_for_what_they_need():
+    theory = sd.predict(NET, [0, 20])
+    with pytest.raises(UsageError, match="choose a layer"):
+        sd.plot.outliers(theory)
+    with pytest.raises(InputError, match="'time'"):
+        sd.plot.outliers(theory.isel(time=1), layer="W1")
+    with pytest.raises(InputError, match="result of predict or fit"):
+        sd.plot.outliers(sd.simulate(NET, [0, 1], seed=0), layer="W1")
+    swept = sd.predict(sd.sweep(NET, width_ratio=[1, 2]), [0, 20])
+    with pytest.raises(InputError, match="width_ratio"):
+        sd.plot.outliers(swept, layer="W1")
