@@ -18,8 +18,8 @@ __all__ = ["COORDINATES", "DIMS", "SCHEMA_VERSION", "VARIABLES", "Variable", "va
 SCHEMA_VERSION = "1"
 
 DIMS: tuple[str, ...] = (
-    "source", "layer", "replicate", "time", "time_other", "quantity", "law", "parameter", "null_draw",
-    "direction", "method", "rank", "mode", "order", "x", "row", "col", "sample", "sample_other", "side",
+    "source", "layer", "replicate", "time", "quantity", "law", "parameter", "null_draw",
+    "direction", "method", "rank", "mode", "order", "x", "row", "col", "sample", "time_other", "sample_other", "channel", "side",
     "ci_bound",
 )  # fmt: skip
 """The order of dimensions; fields of a sweep come before all of them."""
@@ -137,6 +137,8 @@ COORDINATES: Mapping[str, Variable] = _table(
     ("col", "col", (), "int", "1", "", "Column index."),
     ("sample", "sample", (), "int", "1", "", "Index of a training example."),
     ("sample_other", "sample_other", (), "int", "1", "", "Second example of a kernel."),
+    ("sample_set", "sample", (), "text", "1", "", "train or test."),
+    ("channel", "channel", (), "int", "1", "c", "Index of an output of the network."),
     ("side", "side", (), "text", "1", "", "lower or upper edge of a bulk."),
     ("ci_bound", "ci_bound", (), "text", "1", "", "lower or upper bound of an interval."),
 )
@@ -173,6 +175,11 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("gradient_variance", "", _RUN, "float", "1", r"\sigma_g^2", "Variance of an entry of a one-example gradient."),
     ("learning_rate", "", _RUN[1:], "float", "1", r"\eta", "Learning rate of the update."),
     ("update_norm", "", _RUN, "float", "weight", r"\|\Delta W\|", "Frobenius norm of the update."),
+    ("network_output", "sample channel", _RUN[1:], "float", "1", "f", "Output of the network on an example."),
+    ("feature_kernel", "sample time_other sample_other", _RUN, "float", "1", r"\Phi",
+     "Mean product of activations of a hidden layer at two times."),
+    ("gradient_kernel", "sample time_other sample_other", _RUN, "float", "1", "G",
+     "Mean product of backward fields of a hidden layer at two times."),
     ("critical_learning_rate", "", _RUN[1:], "float", "1", r"\eta_c", "Largest rate at which the losses stay bounded."),
     ("iso_loss_learning_rate", "", _RUN[1:], "float", "1", r"\eta_x", "Least rate whose last loss is a given one."),
     # theory of the SDE

@@ -8,6 +8,8 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+
 from sdespec.core.errors import UsageError
 
 __all__ = ["Model", "require"]
@@ -41,6 +43,8 @@ class Model:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {"type": type(value).__name__} | {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, np.ndarray):
+        return [list(value.shape), hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
     return value

@@ -1,7 +1,7 @@
 """Means over trained networks against the limit of large networks, whose numbers are written out here.
 
-Outliers are singular values. Rates of false alarm are those at another seed, from the spread and the bias of 256
-networks (96 of the larger ones) of other seeds; planted bugs must fail the same checks.
+Outliers are singular values. Rates of false alarm are those at another seed, from 4000 resamplings of 128 to 512
+networks of another seed; planted bugs must fail the same checks.
 """
 
 from __future__ import annotations
@@ -106,13 +106,16 @@ def run(row, *, dim: int, count: int, seed: int = 20, late: int = 0, **fields):
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_gradient_descent(name: str) -> None:
-    """Sixteen networks of D = 500; false alarm below 1e-3 for all together."""
+    """Sixteen networks of D = 500; false alarm below 1e-3 for each."""
     assert not misses(*run(PLAIN[name], dim=500, count=16), loss_bar=0.05)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants(name: str) -> None:
-    """Sixty-four networks of D = 200, or 48 of D = 400; false alarm below 2e-3 for all together."""
+    """Sixty-four networks of D = 200, or 48 of D = 400.
+
+    False alarm below 1e-3 for each but "momentum", where it is 0.5 %: its last loss scatters by 43 % of its mean.
+    """
     size = {"dim": 400, "count": 48} if name in SPREAD else {"dim": 200, "count": 64}
     assert not misses(*run(VARIANTS[name], **size), loss_bar=0.05)
 
@@ -178,7 +181,7 @@ def test_weak_features_leave_the_bulk_alone() -> None:
     [(0.5, (6.83, 8.49, 14.23, 16.41)), (1.0, (5.00, 7.52, 14.38, 16.22)), (2.0, (3.91, 7.23, 14.48, 16.15))],
 )
 def test_top_of_the_tangent_kernel(width: float, targets: tuple[float, ...]) -> None:
-    """Sixteen networks of D = 400 within 4 %; false alarm 6e-4, from the early spread of 3 %."""
+    """Sixteen networks of D = 400 within 4 %; false alarm about 5e-4 each, from the early spread of 3 %."""
     ds = simulate(DeepLinearNetwork(width, INF, 1, 8.0, 0.01, input_dim=400), [0, 15, 30, 59], seed=20, replicates=16)
     np.testing.assert_allclose(ds.ntk_top.mean("replicate"), targets, rtol=0.04)
     exact = ds.eigenvalue.values[0, :, :, 0]
