@@ -137,9 +137,9 @@ def simulate(model: Any, times: Any, *, seed: int, **options: Any) -> xr.Dataset
     Examples
     --------
     >>> import sdespec as sd
-    >>> sd.simulate("DysonLaguerre", [1.0], seed=0)
+    >>> sd.simulate("DysonLaguerre", [1.0], seed=0)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    sdespec.core.errors.UsageError: 'DysonLaguerre' is no model that can be simulated; known: DysonLaguerre, MatrixSGD
+    sdespec.core.errors.UsageError: 'DysonLaguerre' is no model that can be simulated; known: ...
     """
     arguments = {"model": model, "times": times, "seed": seed, **options}
     return _run("simulate", model, lambda run, one: run(one, times, seed=seed, **options), arguments)
@@ -172,9 +172,9 @@ def predict(model: Any, times: Any, *, grid: Any = None, **options: Any) -> xr.D
     Examples
     --------
     >>> import sdespec as sd
-    >>> sd.predict("DysonLaguerre", [1.0])
+    >>> sd.predict("DysonLaguerre", [1.0])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    sdespec.core.errors.UsageError: 'DysonLaguerre' is no model that can be predicted; known: DysonLaguerre, MatrixSGD
+    sdespec.core.errors.UsageError: 'DysonLaguerre' is no model that can be predicted; known: ...
     """
     arguments = {"model": model, "times": times, "grid": grid, **options}
     return _run("predict", model, lambda run, one: run(one, times, grid=grid, **options), arguments, join=grid)

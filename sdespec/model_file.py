@@ -6,15 +6,15 @@ import dataclasses
 import difflib
 import math
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from sdespec.core.errors import FormatError, UsageError
+from sdespec.core.errors import UsageError
+from sdespec.core.toml import read_toml, unknown_key
 from sdespec.dispatch import predict, simulate
 
 __all__ = ["CompareDocument", "ModelFile", "RunDocument", "compare_document", "load_model_file", "run_document"]
@@ -92,38 +92,11 @@ def load_model_file(path: str | os.PathLike[str]) -> ModelFile:
         If a key is unknown or has a wrong value.
     """
     file = Path(path)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FormatError("no such file", file=str(file)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FormatError(f"not a readable TOML file ({error})", file=str(file)) from error
-    try:
-        content = _File.model_validate(table)
-    except ValidationError as error:
-        raise UsageError(f"{file}: {_first(error)}") from None
+    content = read_toml(file, _File, lambda place: RunTable.model_fields if len(place) > 1 else _File.model_fields)
     try:
         return ModelFile(_model(dict(content.model)), content.run)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
-
-
-def _first(error: ValidationError) -> str:
-    """The first mistake, with a hint where a key is misspelt."""
-    errors = error.errors()
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg']}"
-    known = list(RunTable.model_fields) if len(first["loc"]) > 1 else list(_File.model_fields)
-    return _unknown(where, str(first["loc"][-1]), known)
-
-
-def _unknown(where: str, key: str, known: list[str]) -> str:
-    """Message about a key that does not exist."""
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(known)}"
-    return f"unknown key {where!r}; {hint}"
 
 
 def _model(fields: dict[str, Any]) -> Any:
@@ -142,7 +115,7 @@ def _model(fields: dict[str, Any]) -> Any:
     names = [*known, "diffusion"] if name == "MatrixSGD" else list(known)
     for key in fields:
         if key not in names:
-            raise UsageError(_unknown(f"model.{key}", key, names))
+            raise UsageError(unknown_key(f"model.{key}", key, names))
     if name == "MatrixSGD":
         if "diffusion" not in fields:
             raise UsageError("model.diffusion is missing; give the diffusion of the isotropic noise")

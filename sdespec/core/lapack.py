@@ -74,7 +74,8 @@ def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     """Squared singular values in descending order; the C-contiguous matrix is overwritten; LAPACK's info is returned.
 
     From a side of 48 the Gram matrix is tried first, whose smallest eigenvalue has the relative error
-    eps * largest / smallest; where that exceeds 1e-12 the SVD is taken.
+    eps * largest / smallest; where that exceeds 1e-12, or is bound to do so even for a random matrix of this shape,
+    the SVD is taken.
     """
     rows, cols = matrix.shape
     small, large = min(rows, cols), max(rows, cols)
@@ -82,7 +83,9 @@ def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     # Fortran sees the transpose: sides, smaller and larger side, a leading dimension of 1, workspace, info
     numbers = np.array([cols, rows, small, large, 1, work.shape[0], 0], dtype=np.int32)
     letters = np.array([78, 76, 84], dtype=np.uint8)  # N, L, T
-    if small >= _GRAM_SIDE:
+    aspect = np.sqrt(small / large)
+    spread = max(((1.0 - aspect) / (1.0 + aspect)) ** 2, 0.25 / small**2)  # smallest over largest, if it is random
+    if small >= _GRAM_SIDE and spread * _ACCURACY > _EPSILON:
         gram, units = np.empty((small, small)), np.array([1.0, 0.0])
         info = _gram_values(matrix, out, gram, work, numbers, units, letters)
         if info == 0 and out[0] * _ACCURACY > _EPSILON * out[small - 1]:

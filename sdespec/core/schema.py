@@ -19,8 +19,8 @@ SCHEMA_VERSION = "1"
 
 DIMS: tuple[str, ...] = (
     "source", "layer", "replicate", "time", "quantity", "law", "parameter", "null_draw",
-    "direction", "method", "rank", "mode", "order", "x", "row", "col", "sample", "time_other", "sample_other", "channel", "side",
-    "ci_bound",
+    "direction", "method", "rank", "mode", "order", "x", "row", "col", "sample", "time_other", "sample_other",
+    "channel", "side", "ci_bound",
 )  # fmt: skip
 """The order of dimensions; fields of a sweep come before all of them."""
 

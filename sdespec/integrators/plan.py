@@ -16,7 +16,7 @@ from sdespec.integrators.schemes import euler_step_count
 from sdespec.integrators.start import Start, start_of
 from sdespec.models import DysonLaguerre, MatrixSGD
 
-__all__ = ["METHODS", "Plan", "check_size", "plan_of", "replicate_range"]
+__all__ = ["METHODS", "Plan", "check_size", "plan_of"]
 
 METHODS: tuple[str, ...] = ("auto", "exact", "euler", "sorted_euler")
 
@@ -66,14 +66,6 @@ class Plan:
         if self.method == "exact":
             return [1] * len(self.lengths)
         return [euler_step_count(float(length), self.time_step) for length in self.lengths]
-
-
-def replicate_range(replicates: int | range) -> range:
-    """Indices of the replicates, checked."""
-    indices = replicates if isinstance(replicates, range) else range(operator.index(replicates))
-    if len(indices) == 0 or indices.step != 1 or indices.start < 0:
-        raise UsageError(f"replicates is {replicates!r}; give a positive number or a range of steps 1 from at least 0")
-    return indices
 
 
 def plan_of(

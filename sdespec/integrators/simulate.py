@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from sdespec.core.checks import replicate_range
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record
 from sdespec.integrators.paths import Paths, Progress, run, run_one_time
-from sdespec.integrators.plan import Plan, check_size, plan_of, replicate_range
+from sdespec.integrators.plan import Plan, check_size, plan_of
 from sdespec.models import DysonLaguerre, MatrixSGD
 
 __all__ = ["simulate"]

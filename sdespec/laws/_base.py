@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sdespec.core.errors import UsageError
+from sdespec.core.checks import whole
 
-__all__ = ["Array", "Law", "Named", "positive", "require", "stream", "whole"]
+__all__ = ["Array", "Law", "Named", "stream"]
 
 Array = np.ndarray
-
-
-def require(condition: bool, name: str, value: object, allowed: str) -> None:
-    """Raise a UsageError that names a parameter, its value and what is allowed."""
-    if not condition:
-        raise UsageError(f"{name} is {value!r}; it must be {allowed}")
-
-
-def positive(value: object) -> bool:
-    """Whether a parameter is a positive finite number."""
-    return isinstance(value, Real) and math.isfinite(value) and float(value) > 0.0
-
-
-def whole(value: object, name: str, minimum: int) -> int:
-    """Return an integer argument as int, or raise a UsageError that names it."""
-    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else minimum - 1
-    require(number >= minimum, name, value, f"an integer of at least {minimum}")
-    return number
 
 
 def stream(seed: int, *key: int) -> np.random.Generator:

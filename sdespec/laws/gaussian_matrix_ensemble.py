@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdespec.core.checks import require
 from sdespec.core.errors import UsageError
 from sdespec.core.linalg import eigenvalues
-from sdespec.laws._base import Array, require, stream
+from sdespec.laws._base import Array, stream
 
 __all__ = ["GaussianMatrixEnsemble"]
 

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 from scipy import special
 from scipy.linalg import eigh_tridiagonal
 
+from sdespec.core.checks import positive, require, whole
 from sdespec.core.errors import UsageError
-from sdespec.laws._base import Array, Named, positive, require, stream, whole
+from sdespec.laws._base import Array, Named, stream
 from sdespec.laws.marchenko_pastur import MarchenkoPastur
 
 __all__ = ["LaguerreEnsemble"]

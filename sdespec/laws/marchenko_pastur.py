@@ -9,8 +9,9 @@ from typing import SupportsIndex
 
 import numpy as np
 
+from sdespec.core.checks import positive, require
 from sdespec.core.errors import UsageError
-from sdespec.laws._base import Array, Law, positive, require
+from sdespec.laws._base import Array, Law
 from sdespec.laws._root import invert
 
 __all__ = ["MarchenkoPastur"]

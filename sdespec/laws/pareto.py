@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sdespec.laws._base import Array, Law, positive, require
+from sdespec.core.checks import positive, require
+from sdespec.laws._base import Array, Law
 
 __all__ = ["Pareto"]
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy import special
 
-from sdespec.laws._base import Array, Law, require, whole
+from sdespec.core.checks import require, whole
+from sdespec.laws._base import Array, Law
 from sdespec.laws._root import invert
 
 __all__ = ["TracyWidom", "edge_centering"]

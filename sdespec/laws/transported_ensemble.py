@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdespec.core.checks import whole
 from sdespec.core.errors import UsageError
-from sdespec.laws._base import Array, Law, Named, whole
+from sdespec.laws._base import Array, Law, Named
 from sdespec.laws.laguerre_ensemble import LaguerreEnsemble
 
 __all__ = ["TransportedEnsemble", "rigid_scores"]

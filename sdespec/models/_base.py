@@ -1,34 +1,15 @@
-"""What every model has: a digest of its fields, and checks of them."""
+"""What every model has: a digest of its fields."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
-from sdespec.core.errors import UsageError
-
-__all__ = ["Model", "require"]
-
-
-def require(condition: bool, name: str, value: object, allowed: str) -> None:
-    """Raise a UsageError that names a field, its value and what is allowed."""
-    if not condition:
-        raise UsageError(f"{name} is {value!r}; it must be {allowed}")
-
-
-def positive(value: float) -> bool:
-    """Whether a field is a positive finite number."""
-    return math.isfinite(value) and value > 0.0
-
-
-def not_negative(value: float) -> bool:
-    """Whether a field is a finite number of at least zero."""
-    return math.isfinite(value) and value >= 0.0
+__all__ = ["Model"]
 
 
 class Model:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sdespec.core.checks import not_negative, positive, require
 from sdespec.core.errors import UsageError
-from sdespec.models._base import Model, not_negative, positive, require
+from sdespec.models._base import Model
 
 __all__ = ["DeepLinearNetwork"]
 

@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from sdespec.core.checks import positive, require
 from sdespec.core.errors import UsageError
-from sdespec.models._base import Model, positive, require
+from sdespec.models._base import Model
 
 __all__ = ["Activation", "DeepNetwork"]
 

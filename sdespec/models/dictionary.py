@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdespec.models._base import not_negative, positive, require
+from sdespec.core.checks import not_negative, positive, require
 
 __all__ = ["sgd_diffusion"]
 

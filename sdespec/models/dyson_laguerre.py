@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sdespec.models._base import Model, not_negative, positive, require
+from sdespec.core.checks import not_negative, positive, require
+from sdespec.models._base import Model
 
 __all__ = ["DysonLaguerre"]
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from sdespec.core.checks import not_negative, positive, require
 from sdespec.core.errors import UsageError
-from sdespec.models._base import Model, not_negative, positive, require
+from sdespec.models._base import Model
 
 __all__ = ["ExtensiveOutputNetwork"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sdespec.core.checks import not_negative, require
 from sdespec.core.errors import UsageError
-from sdespec.models._base import Model, not_negative, require
+from sdespec.models._base import Model
 from sdespec.models.noise import IsotropicNoise
 
 __all__ = ["MatrixSGD"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from sdespec.compare.claims import Claim
 from sdespec.core.errors import FormatError, UsageError
+from sdespec.core.toml import read_toml
 
 __all__ = ["Study", "load_study", "study_schema"]
 
@@ -125,16 +125,7 @@ def load_study(
         If a key is unknown or has a wrong value, or a claim cannot be judged.
     """
     file = Path(path)
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FormatError("no such file", file=str(file)) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FormatError(f"not a readable TOML file ({error})", file=str(file)) from error
-    try:
-        entry = StudyFile.model_validate(table)
-    except ValidationError as error:
-        raise UsageError(f"{file}: {_explain(error)}") from None
+    entry = read_toml(file, StudyFile, lambda place: (ClaimEntry if place[0] == "claim" else StudyFile).model_fields)
     script = file.parent / entry.script
     if not script.is_file():
         raise FormatError(f"the script {entry.script!r} is not beside it", file=str(file))
@@ -154,16 +145,3 @@ def load_study(
         parameters=entry.parameters | changes,
         claims=tuple(Claim(**claim.model_dump()) for claim in entry.claim),
     )
-
-
-def _explain(error: ValidationError) -> str:
-    """The first fault in words, with the nearest key where one is unknown."""
-    first = min(
-        error.errors(), key=lambda fault: fault["type"] != "extra_forbidden"
-    )  # a misspelt key explains a missing one
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        model = ClaimEntry if first["loc"][0] == "claim" else StudyFile
-        close = difflib.get_close_matches(str(first["loc"][-1]), model.model_fields, n=1)
-        return f"unknown key {place!r}" + (f"; did you mean {close[0]!r}?" if close else "")
-    return f"{place}: {first['msg']}"
