@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 import sdespec as sd
 from sdespec.integrators import _reference
@@ -122,6 +122,56 @@ def test_scaling_weights_and_diffusion_is_exact_with_the_same_noise():
     np.testing.assert_allclose(nine, 9 * one, rtol=1e-12)
     fast = _run(DysonLaguerre(4, 6, 1.6, 0.6), [0.15, 0.5], 20, initial={"eigenvalue": START})
     np.testing.assert_allclose(fast, one, rtol=1e-12)
+
+
+def test_orientation_does_not_matter():
+    """The spectral chain is the same to the bit, the matrix route the same in law (KS, Bonferroni over four)."""
+    start = {"eigenvalue": START}
+    lying, standing = DysonLaguerre(4, 6, 0.8, 0.3), DysonLaguerre(6, 4, 0.8, 0.3)
+    chain = _run(lying, [0.3, 1.0], 50, initial=start)
+    assert np.array_equal(chain, _run(standing, [0.3, 1.0], 50, initial=start))
+    one = _run(lying, [0.3], 4000, initial=start, save_weights=True)[:, 0]
+    two = _run(standing, [0.3], 4000, seed=9, initial=start, save_weights=True)[:, 0]
+    for k in range(4):
+        assert stats.ks_2samp(one[:, k], two[:, k]).pvalue > 1e-3 / 4
+
+
+def test_determinant_and_inverse_in_the_stationary_law():
+    """Mean and variance of log det, and E tr S^-1 = n/(v(m-n-1)), each within 4.5 standard errors."""
+    n, m, v, count = 4, 9, 0.3 / 0.8, 20_000
+    values = _run(DysonLaguerre(n, m, 0.8, 0.3), [math.inf], count)[:, 0]
+    logs = np.log(values).sum(axis=1)
+    shapes = (m - np.arange(n)) / 2
+    mean, variance = np.sum(np.log(2 * v) + special.psi(shapes)), special.polygamma(1, shapes).sum()
+    assert abs(logs.mean() - mean) < 4.5 * math.sqrt(variance / count)
+    assert abs(logs.var() / variance - 1) < 4.5 * math.sqrt((2 + max(stats.kurtosis(logs), 0)) / count)
+    inverse = (1 / values).sum(axis=1)
+    assert abs(inverse.mean() - n / (v * (m - n - 1))) < 4.5 * inverse.std() / math.sqrt(count)
+    assert abs(inverse.mean() - n / (v * (m - n))) > 4.5 * inverse.std() / math.sqrt(count)  # the test has power
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_modes_of_the_elementary_polynomials_decay_with_their_order(order):
+    """f_j = sum_i C(n-i, j-i) (m-i)!/(m-j)! (-v)^(j-i) e_i is a mode of rate 2gj; 4.5 standard errors, power shown."""
+    n, m, g, v, time = 3, 5, 0.8, 0.3 / 0.8, 0.25
+    values = _run(DysonLaguerre(n, m, g, 0.3), [0.0, time], 40_000, initial="stationary")
+    elementary = np.ones((*values.shape[:2], 1))
+    for k in range(n):
+        grown = np.concatenate([elementary, np.zeros((*values.shape[:2], 1))], axis=-1)
+        grown[..., 1:] += values[..., k, None] * elementary
+        elementary = grown
+    weights = [
+        math.comb(n - i, order - i) * math.factorial(m - i) / math.factorial(m - order) * (-v) ** (order - i)
+        for i in range(order + 1)
+    ]
+    mode = elementary[..., : order + 1] @ np.array(weights)
+
+    def score(rate):
+        rest = mode[:, 0] * mode[:, 1] - math.exp(-rate * time) * mode[:, 0] ** 2
+        return rest.mean() / (rest.std() / math.sqrt(len(rest)))
+
+    assert abs(score(2 * g * order)) < 4.5
+    assert abs(score(g * order)) > 4.5  # the rate of the matrix, not of its square
 
 
 def test_matrix_euler_converges_with_order_one_in_the_mean():
