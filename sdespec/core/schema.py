@@ -63,6 +63,7 @@ class Variable:
 
 
 _RUN = ("layer", "replicate", "time")
+_KERNEL = (*_RUN, "sample", "sample_other")
 _W2 = "weight^2"
 
 
@@ -176,9 +177,9 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("learning_rate", "", _RUN[1:], "float", "1", r"\eta", "Learning rate of the update."),
     ("update_norm", "", _RUN, "float", "weight", r"\|\Delta W\|", "Frobenius norm of the update."),
     ("network_output", "sample channel", _RUN[1:], "float", "1", "f", "Output of the network on an example."),
-    ("feature_kernel", "sample time_other sample_other", _RUN, "float", "1", r"\Phi",
+    ("feature_kernel", "time_other", _KERNEL, "float", "1", r"\Phi",
      "Mean product of activations of a hidden layer at two times."),
-    ("gradient_kernel", "sample time_other sample_other", _RUN, "float", "1", "G",
+    ("gradient_kernel", "time_other", _KERNEL, "float", "1", "G",
      "Mean product of backward fields of a hidden layer at two times."),
     ("critical_learning_rate", "", _RUN[1:], "float", "1", r"\eta_c", "Largest rate at which the losses stay bounded."),
     ("iso_loss_learning_rate", "", _RUN[1:], "float", "1", r"\eta_x", "Least rate whose last loss is a given one."),

@@ -13,6 +13,8 @@ import pytest
 
 import sdespec as sd
 from sdespec.theory import dmft
+from sdespec.training.deep_linear import TrainedNetwork
+from sdespec.training.plan import plan_of
 
 INF = math.inf
 NET = sd.models.DeepLinearNetwork
@@ -98,6 +100,32 @@ def test_top_tangent_mode(width):
     assert np.all(np.abs(ratio.mean(axis=0) - 1.0) < 0.02 + 3.0 * error)
     assert error.max() < 0.025
     np.testing.assert_allclose(run.sharpness, 0.01 * run.ntk_top, rtol=1e-12)
+
+
+def test_kernels_at_two_times():
+    """Products of forward and backward vectors at updates 10 and 20, mean of six networks within 3 standard errors + 3 %."""
+    model, times = NET(1, INF, 2, 8, 0.008, input_dim=400), (10, 20)
+    theory = sd.predict(model, times, kernels=True)
+    found = {"feature_kernel": [], "gradient_kernel": []}
+    for seed in range(6):
+        network = TrainedNetwork(plan_of(model, times, seed), seed=seed, replicate=0)
+        forward, backward = [], []
+        for time in times:
+            while network.step < time:
+                network.update()
+            h1 = network.matrices[0] @ network.error
+            g2 = network.readout.copy()
+            forward.append([h1, network.matrices[1] @ h1])
+            backward.append([network.matrices[1].T @ g2, g2])
+        for name, vectors in (("feature_kernel", forward), ("gradient_kernel", backward)):
+            found[name].append([[[a[layer] @ b[layer] for b in vectors] for a in vectors] for layer in range(2)])
+    for name, values in found.items():
+        values = np.array(values)
+        error = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        expected = theory[name].values
+        assert np.all(np.abs(values.mean(axis=0) - expected) < 0.03 * np.abs(expected) + 3 * error), name
+        assert np.all(error < 0.2 * np.abs(expected))
+        assert np.abs(expected[:, 0, 1] - expected[:, 0, 0]).min() > 0.05 * np.abs(expected[:, 0, 0]).min()
 
 
 @pytest.mark.parametrize(("rate", "pair"), [(0.14, (1.4169, 2.8231)), (0.15, (1.2835, 3.1165))])

@@ -111,3 +111,22 @@ def test_outliers_ask_for_what_they_need():
     swept = sd.predict(sd.sweep(NET, width_ratio=[1, 2]), [0, 20])
     with pytest.raises(InputError, match="width_ratio"):
         sd.plot.outliers(swept, layer="W1")
+
+
+def test_kernels_draw_the_image_and_average_equal_samples():
+    theory = sd.predict(NET, [0, 10, 20], kernels=True)
+    ax = sd.plot.kernels(theory, layer="W1", ax=_axes())
+    np.testing.assert_allclose(ax.collections[0].get_array().reshape(3, 3), theory.feature_kernel.sel(layer="W1"))
+    backward = sd.plot.kernels(theory, name="gradient_kernel", layer="W0", ax=_axes())
+    np.testing.assert_allclose(
+        backward.collections[0].get_array().reshape(3, 3), theory.gradient_kernel.sel(layer="W0")
+    )
+    values = np.arange(36.0).reshape(1, 3, 2, 3, 2)
+    dims = ("layer", "time", "sample", "time_other", "sample_other")
+    pairs = theory.drop_vars(list(theory.data_vars)).isel(layer=[1]).assign(feature_kernel=(dims, values))
+    image = sd.plot.kernels(pairs, ax=_axes()).collections[0].get_array().reshape(3, 3)
+    np.testing.assert_allclose(image, (values[0, :, 0, :, 0] + values[0, :, 1, :, 1]) / 2)
+    with pytest.raises(InputError, match="kernels=True"):
+        sd.plot.kernels(sd.predict(NET, [0, 10]))
+    with pytest.raises(UsageError, match="choose a layer"):
+        sd.plot.kernels(theory)

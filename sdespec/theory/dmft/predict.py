@@ -31,6 +31,7 @@ def predict(
     initial: Any = None,
     grid: np.ndarray | None = None,
     approximation: str = "none",
+    kernels: bool = False,
 ) -> xr.Dataset:
     r"""Losses, bulk edges, outliers and their order parameters of a deep linear network at given times.
 
@@ -51,6 +52,9 @@ def predict(
         ``independent_spike`` leaves out the responses, as if the spikes did not depend on the initial weights: the
         classical formula. It is exact after one update where the network starts from f = 0, as it does for D/N or
         1 / gamma_0 to zero, and wrong from the second update on.
+    kernels : bool
+        Add ``feature_kernel`` and ``gradient_kernel`` over (layer, time, time_other): :math:`h(t) \cdot h(t')` and
+        :math:`g(t) \cdot g(t')` of the hidden layer that the named matrix makes.
 
     Returns
     -------
@@ -111,6 +115,11 @@ def predict(
         top = np.fmax(variables["outlier"][1][0, :, 0], variables["bulk_edge"][1][0, :, 1])
         top = top + np.diagonal(solution.G[0])[clock]
         variables |= {"ntk_top": (("time",), top), "sharpness": (("time",), model.learning_rate * top)}
+    if kernels:
+        pairs = np.ix_(clock, clock)
+        dims = ("layer", "time", "time_other")
+        variables["feature_kernel"] = (dims, np.array([H[pairs] for H in solution.H[1:]]))
+        variables["gradient_kernel"] = (dims, np.array([G[pairs] for G in solution.G[:-1]]))
     n_modes = variables["outlier"][1].shape[-1]
     names = [f"W{layer}" for layer in range(model.hidden_layers)]
     dim = model.input_dim or 0
@@ -125,6 +134,7 @@ def predict(
             "time": (("time",), clock.astype(np.float64), {"clock": "step"}),
             "side": (("side",), ["lower", "upper"]),
             "mode": (("mode",), np.arange(n_modes)),
+            **({"time_other": (("time_other",), clock.astype(np.float64))} if kernels else {}),
         },
         source="predict",
         provenance=record(
