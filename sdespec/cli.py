@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from sdespec.core.errors import InputError, SdespecError, UsageError
+from sdespec.core.errors import InputError, InterruptedRunError, SdespecError, UsageError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["OUTPUT", "Output", "Screen", "app", "check_out", "main", "write"]
 
 app = App(
+    suppress_keyboard_interrupt=False,
     name="sdespec",
     help="Spectra of neural-network weights: a checkpoint in, an honest answer out.",
     help_epilogue=(
@@ -424,7 +425,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SdespecError as error:
         return _fail(error, words)
     except KeyboardInterrupt:
-        return 130
+        return _fail(InterruptedRunError("interrupted"), words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error
         return 0

@@ -229,11 +229,14 @@ def closing(ds: xr.Dataset) -> str:
         return comparison_closing(ds)
     if is_run(ds):
         return run_closing(ds)
+    when = ""
     if "time" in ds.dims:
+        count = ds.sizes["time"]
         ds = ds.isel(time=-1)
+        when = f" at time {float(ds['time']):g}, the last of {count}"
     status = ds["status"].values.astype(str) if "status" in ds.coords else np.full(ds.sizes["layer"], "ok")
     n_ok = int((status == "ok").sum())
-    text = f"{n_ok} {'matrix' if n_ok == 1 else 'matrices'}"
+    text = f"{n_ok} {'matrix' if n_ok == 1 else 'matrices'}{when}"
     if "regime" in ds:
         regimes = ds["regime"].values.astype(str)
         counts: Mapping[str, int] = {name: int((regimes == name).sum()) for name in _PLURALS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "FormatError",
     "InputError",
+    "InterruptedRunError",
     "MissingDependencyError",
     "NumericalError",
     "OutputError",
@@ -26,6 +27,12 @@ class SdespecError(Exception):
     """
 
     exit_code: int = 5
+
+
+class InterruptedRunError(SdespecError):
+    """The user stopped the command (exit code 130); files appear whole or not at all."""
+
+    exit_code = 130
 
 
 class UsageError(SdespecError, ValueError):

@@ -12,7 +12,7 @@ from scipy import special
 
 from sdespec.core.errors import SpectrumError, UsageError
 from sdespec.fits import _kernels
-from sdespec.fits.validation import check_spectrum
+from sdespec.fits.validation import check_resamples, check_spectrum
 
 __all__ = ["Ks", "PowerLawTail", "ThresholdCurve", "power_law_tail", "threshold_curve"]
 
@@ -125,8 +125,7 @@ def _check_options(min_tail: int, ks: str, level: float = 0.95, bootstrap: int =
         raise UsageError(f"min_tail is {min_tail}; a tail needs at least {_SMALLEST_TAIL} values")
     if not 0.0 < level < 1.0:
         raise UsageError(f"level is {level}; it must lie between 0 and 1")
-    if bootstrap < 0:
-        raise UsageError(f"bootstrap is {bootstrap}; it is a number of resamples, 0 to skip them")
+    check_resamples(bootstrap)
 
 
 def _exact_interval(degrees: int, log_sum: float, level: float) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from sdespec.fits.calibration import (
 from sdespec.fits.likelihood import FITTED_LAWS, LawFit, compare_laws, law
 from sdespec.fits.power_law import Ks, PowerLawTail, power_law_tail
 from sdespec.fits.regime import Evidence, Regime, decide_regime
-from sdespec.fits.validation import check_spectrum
+from sdespec.fits.validation import check_resamples, check_spectrum
 
 __all__ = ["FitOptions", "SpectrumFit", "fit_spectrum"]
 
@@ -44,6 +44,8 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is not allowed, before any work is done."""
+        if not self.laws:
+            raise UsageError(f"laws is {self.laws!r}; name one or more of {', '.join(FITTED_LAWS)}")
         unknown = [name for name in self.laws if name not in FITTED_LAWS]
         if unknown:
             raise UsageError(f"unknown law {unknown[0]!r}; allowed: {', '.join(FITTED_LAWS)}")
@@ -56,8 +58,7 @@ class FitOptions:
                 raise UsageError(f"{name} is {value!r}; allowed: {', '.join(allowed)}")
         if self.min_tail < 3:
             raise UsageError(f"min_tail is {self.min_tail}; a tail needs at least 3 values")
-        if self.bootstrap < 0:
-            raise UsageError(f"bootstrap is {self.bootstrap}; it is a number of resamples, 0 to skip them")
+        check_resamples(self.bootstrap)
         if not 0.0 < self.level < 1.0:
             raise UsageError(f"level is {self.level}; it must lie between 0 and 1")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sdespec.core.errors import SpectrumError
+from sdespec.core.errors import SpectrumError, UsageError
 
-__all__ = ["check_spectrum"]
+__all__ = ["check_resamples", "check_spectrum"]
+
+_LEAST_RESAMPLES = 20
 
 
 def check_spectrum(values: np.ndarray, *, minimum: int = 3) -> np.ndarray:
@@ -54,3 +56,9 @@ def check_spectrum(values: np.ndarray, *, minimum: int = 3) -> np.ndarray:
     if n_distinct < minimum:
         raise SpectrumError(f"{n_distinct} distinct positive values in {len(array)}; at least {minimum} are needed")
     return array
+
+
+def check_resamples(count: int) -> None:
+    """Refuse numbers of resamples from which no interval and no p-value can be read."""
+    if count != 0 and count < _LEAST_RESAMPLES:
+        raise UsageError(f"bootstrap is {count}; give 0 to skip resampling, or at least {_LEAST_RESAMPLES} resamples")

@@ -50,6 +50,11 @@ class Table:
         self.steps = list(steps)
         self.rows: dict[str, Row] = {}
         self._cells: dict[tuple[str, int], Cell] = {}
+        self._unreadable: dict[int, str] = {}
+
+    def lose(self, time: int, why: str) -> None:
+        """Mark a whole checkpoint as unreadable."""
+        self._unreadable[time] = why
 
     def add(self, row: Row, time: int, cell: Cell) -> None:
         """Put a cell; a row whose shape differs from its first one is skipped at that time."""
@@ -68,7 +73,10 @@ class Table:
         for i, row in enumerate(rows):
             for j in range(cells.shape[1]):
                 step = f" of step {self.steps[j]}" if self.steps else ""
-                cells[i, j] = self._cells.get((row.layer, j), Cell("skipped", f"not in the checkpoint{step}"))
+                absent = Cell("skipped", f"not in the checkpoint{step}")
+                if j in self._unreadable:
+                    absent = Cell("invalid", self._unreadable[j])
+                cells[i, j] = self._cells.get((row.layer, j), absent)
         if not self.steps:
             cells = cells[:, 0]
         coords = _coords(rows, cells, dims)

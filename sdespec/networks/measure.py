@@ -169,8 +169,15 @@ def _collect(source: Any, steps: list[tuple[int, Path]], options: Options, progr
     table = Table([step for step, _ in steps])
     done = 0
     checkpoints = [path for _, path in steps] or [source]
+    lost: list[FormatError] = []
     for index, checkpoint in enumerate(checkpoints):
-        done = _add_checkpoint(table, checkpoint, index, len(checkpoints), done, options, progress)
+        try:
+            done = _add_checkpoint(table, checkpoint, index, len(checkpoints), done, options, progress)
+        except FormatError as error:  # one broken file of a training must not cost the others
+            table.lose(index, f"unreadable: {error}")
+            lost.append(error)
+    if len(lost) == len(checkpoints):
+        raise lost[0]
     return table
 
 

@@ -221,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true")
     large = parser.parse_args().large
-    power_law_tail(sample(1_000), bootstrap=2)
+    power_law_tail(sample(1_000), bootstrap=20)
     powerlaw_fit(sample(50), opened=True)
     document = {
         "one_fit": one_fit(large),

@@ -291,3 +291,15 @@ def test_a_gate_that_cannot_judge_says_so(tmp_path, capsys):
     words = ["fit", str(path), "--quiet", "--bootstrap", "0", "--min-tail", "1000", "--fail-on", "tail.exponent<99"]
     assert main(words) == 0
     assert "tail.exponent is missing for 1 of 1 rows" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_said_and_is_one_document(monkeypatch, tmp_path, capsys):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sdespec.verbs.fit", stop)
+    np.save(tmp_path / "w.npy", np.eye(10))
+    assert main(["fit", str(tmp_path / "w.npy"), "--json"]) == 130
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["exit_code"] == 130
+    assert "interrupted" in captured.err

@@ -211,6 +211,8 @@ def test_progress_reaches_the_end(spectra):
         ({"edge": "bbp"}, "edge is 'bbp'"),
         ({"min_tail": 1}, "min_tail is 1"),
         ({"bootstrap": -1}, "bootstrap is -1"),
+        ({"bootstrap": 3}, "at least 20 resamples"),
+        ({"laws": ()}, "name one or more of gamma"),
         ({"level": 0.0}, "level is 0.0"),
         ({"threads": 0}, "threads is 0"),
     ],
@@ -230,3 +232,10 @@ def test_a_dataset_without_spectra(spectra):
     )
     with pytest.raises(UsageError, match=r"dims \['width'\]"):
         sd.fit(swept)
+
+
+def test_the_closing_line_of_a_training_says_which_time_it_counts(spectra):
+    several = spectra.expand_dims(time=[0.0, 500.0]).transpose("layer", "time", ...)
+    several["time"].attrs["clock"] = "step"
+    assert "at time 500, the last of 2" in sd.summary(several)
+    assert "time" not in sd.summary(spectra).splitlines()[-1]

@@ -84,9 +84,16 @@ def test_ragged_sets_of_tensors(tmp_path):
     assert np.isnan(ds.eigenvalue.sel(layer="fc.weight").values[2:]).all()
 
 
-def test_one_unreadable_checkpoint_names_its_file(tmp_path):
+def test_one_unreadable_checkpoint_costs_its_own_step_only(tmp_path):
     np.savez(tmp_path / "step1.npz", **weights(1))
     (tmp_path / "step2.npz").write_bytes((tmp_path / "step1.npz").read_bytes()[:-20])
+    np.savez(tmp_path / "step3.npz", **weights(3))
+    ds = sd.measure(tmp_path)
+    assert ds.status.sel(layer="fc.weight").values.tolist() == ["ok", "invalid", "ok"]
+    assert "step2.npz" in str(ds.reason.sel(layer="fc.weight").values[1])
+    assert np.isnan(ds.eigenvalue.sel(layer="fc.weight").values[1]).all()
+    for name in ("step1.npz", "step3.npz"):
+        (tmp_path / name).unlink()
     with pytest.raises(FormatError, match=r"step2\.npz"):
         sd.measure(tmp_path)
 
