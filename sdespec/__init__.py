@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from sdespec.dispatch import predict, rescale, simulate, sweep
     from sdespec.networks import measure
     from sdespec.verbs import fit, summary
+    from sdespec.width_errors import finite_width
 
 __all__ = [
     "compare",
+    "finite_width",
     "fit",
     "fits",
     "integrators",
@@ -44,6 +46,7 @@ __all__ = [
 # public name -> (module, attribute; "" for the module itself)
 _LAZY: dict[str, tuple[str, str]] = {
     "compare": ("sdespec.compare", "compare"),
+    "finite_width": ("sdespec.width_errors", "finite_width"),
     "fit": ("sdespec.verbs", "fit"),
     "fits": ("sdespec.fits", ""),
     "integrators": ("sdespec.integrators", ""),

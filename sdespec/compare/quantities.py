@@ -193,10 +193,24 @@ def _outlier(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
     for mode in np.flatnonzero(np.isfinite(places)):
         if mode >= mine.shape[1]:
             return
-        observed, predicted = statistics.mean(mine[:, mode]), Estimate(float(places[mode]))
+        predicted = Estimate(float(places[mode]), _place_error(other, int(mode)))
+        observed = _single(statistics.mean(mine[:, mode]), predicted, len(mine))
         slack = abs(predicted.value) / mine.shape[1]
         apart = _apart(other, int(mode), mine.shape[1])
         yield Row("outlier", f"mode={mode}", label, observed, predicted, slack=slack, comparable=apart)
+
+
+def _place_error(cell: Cell, mode: int) -> float:
+    """Standard error of a predicted outlier, where it is given."""
+    if cell.numbers is None or "outlier_stderr" not in cell.numbers:
+        return 0.0
+    error = float(cell.numbers["outlier_stderr"][mode])
+    return error if math.isfinite(error) else 0.0
+
+
+def _single(mine: Estimate, predicted: Estimate, size: int) -> Estimate:
+    """A single replicate has no error besides that of the prediction, if this is the spread of one network."""
+    return Estimate(mine.value) if size == 1 and predicted.stderr > 0.0 else mine
 
 
 def _apart(cell: Cell, mode: int, rank: int) -> bool:
@@ -225,8 +239,11 @@ def _scalar(name: str, label: Label, observed: Cell, predicted: Cell) -> Iterato
     if not (np.isfinite(mine).all() and np.isfinite(theirs).all()):
         yield Row(name, "", label, Estimate(math.nan), Estimate(math.nan), comparable=False)
         return
-    rival = statistics.mean(theirs) if len(theirs) > 1 else Estimate(float(theirs[0]))
-    yield Row(name, "", label, _borrowed(statistics.mean(mine), theirs, len(mine)), rival)
+    if len(theirs) > 1:
+        yield Row(name, "", label, _borrowed(statistics.mean(mine), theirs, len(mine)), statistics.mean(theirs))
+        return
+    rival = Estimate(float(theirs[0]), predicted.errors.get(name, 0.0))
+    yield Row(name, "", label, _single(statistics.mean(mine), rival, len(mine)), rival)
 
 
 _SPECTRAL: dict[str, Callable[[Label, np.ndarray, Cell], Iterator[Row]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,8 @@ _MASS = 0.02  # mass of a density that may lie outside its grid
 class Cell:
     """What one side says: replicates of a spectrum, numbers, a cdf, and whether that cdf is a limit law.
 
-    A cell of a whole network has neither a layer nor spectra, and ``scalars`` holds replicates of its numbers.
+    A cell of a whole network has neither a layer nor spectra; ``scalars`` holds replicates of its numbers, and
+    ``errors`` the standard errors that a prediction gives.
     """
 
     spectra: np.ndarray | None
@@ -51,6 +52,7 @@ class Cell:
     limit: bool = False
     law_mean: float = math.nan
     scalars: Mapping[str, np.ndarray] | None = None
+    errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def is_ensemble(source: Any) -> bool:
@@ -77,14 +79,17 @@ def law_cell(law: Any) -> Cell:
 def cells(ds: xr.Dataset) -> Iterator[tuple[Label, Cell]]:
     """All cells of a Dataset with their labels: those of matrices, then those of the whole network."""
     names = [name for name in SCALARS if name in ds]
-    matrices = ds.drop_vars(names)
+    errors = [f"{name}_stderr" for name in names if f"{name}_stderr" in ds]
+    matrices = ds.drop_vars([*names, *errors])
     if matrices.data_vars or not names:
         for label, one in _split(matrices):
             yield label, _cell(one)
     if names:
-        network = ds[names]
+        network = ds[[*names, *errors]]
         for label, one in _split(network.drop_vars([name for name in network.coords if name not in network.dims])):
-            yield label, Cell(None, scalars={name: _replicates(one[name]) for name in names})
+            scalars = {name: _replicates(one[name]) for name in names}
+            given = {name.removesuffix("_stderr"): float(one[name]) for name in errors if one[name].ndim == 0}
+            yield label, Cell(None, scalars=scalars, errors=given)
 
 
 def _replicates(array: xr.DataArray) -> np.ndarray:

@@ -74,8 +74,8 @@ def compare(
     distance comes from a bootstrap over whole replicates and Borell's inequality for its tail, never from independent
     eigenvalues. A density, an outlier or a one-body law is a limit law, so its interval is widened by 1/rank,
     relative for places, and for a density by as much for each outlier.
-    A single replicate has no error of its own: it borrows that of the predicted replicates or
-    of the predicted trace variance, and is undecided otherwise.
+    A single replicate has no error of its own: it borrows that of the predicted replicates, of
+    the predicted trace variance or of ``<name>_stderr`` (see ``sdespec.finite_width``), and is undecided otherwise.
 
     References
     ----------
