@@ -17,7 +17,8 @@ def kernel(function: _Function) -> _Function:
     """Compile a kernel: cached on disk, without the GIL, IEEE division as in NumPy.
 
     ``error_model="numpy"`` lets loops with divisions vectorise; ``fastmath`` stays off, so NaN and the order
-    of sums keep their meaning. The environment variable ``SDESPEC_NUMBA_CACHE=0`` switches the disk cache off.
+    of sums keep their meaning. A cached kernel does not notice a change in another file whose kernels it calls: after
+    editing one, remove the cache. The environment variable ``SDESPEC_NUMBA_CACHE=0`` switches the disk cache off.
 
     Parameters
     ----------

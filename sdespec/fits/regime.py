@@ -13,6 +13,7 @@ MINIMUM_RANK = 50
 KS_FACTOR = 2.0
 SPIKE_SHARE = 0.07
 TAIL_SHARE = 0.10
+BODY_SHARE = 0.50
 INFLATION = 0.10
 
 
@@ -95,6 +96,7 @@ def decide_regime(evidence: Evidence) -> Regime:
     no outlier, KS above that, a reference whose variance differs by more than 10 %              inflated_bulk
     no outlier, KS above that                                                                    undecided
     at most 7 % outliers, at most twice as many as the shuffled entries, or none larger          undecided
+    a tail of half the ranks and a decade, heavier than exponential, no bulk beside it           broad_tail
     at most 7 % outliers, the rest within twice the null's KS                                    spikes
     at least 10 % outliers, a tail of a decade or of 10 % of the ranks, heavier than exponential  broad_tail
     all else                                                                                     undecided
@@ -135,6 +137,9 @@ def decide_regime(evidence: Evidence) -> Regime:
     alike = e.n_outliers_null > 0 and (e.n_outliers <= 2 * e.n_outliers_null or e.top_ratio_null >= 1.0)
     if share <= SPIKE_SHARE and alike:
         return Regime("undecided", f"{e.n_outliers} outliers, but the shuffled entries have {e.n_outliers_null} too")
+    whole = e.n_tail >= BODY_SHARE * e.rank and e.decades >= 1.0
+    if whole and heavy and e.ks_rest > limit:  # the median takes the body of such a law for a bulk
+        return Regime("broad_tail", f"tail of {e.n_tail} of {e.rank} values, heavier than exponential, and no bulk")
     if share <= SPIKE_SHARE:
         if e.ks_rest <= limit:
             return Regime("spikes", f"{e.n_outliers} beyond an intact bulk (KS of the rest {e.ks_rest:.3g})")

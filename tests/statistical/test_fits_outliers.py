@@ -8,7 +8,7 @@ from scipy import special
 
 from sdespec.fits import outliers
 from sdespec.fits.spectrum import FitOptions, fit_spectrum
-from sdespec.laws import LaguerreEnsemble, TracyWidom, edge_centering
+from sdespec.laws import LaguerreEnsemble, LogNormal, Pareto, TracyWidom, TransportedEnsemble, edge_centering
 
 SHAPES = [(64, 64), (64, 256), (150, 100), (150, 300), (300, 300), (300, 600)]
 FAST = FitOptions(bootstrap=0, laws=())
@@ -125,3 +125,13 @@ def test_kaiming_uniform_matrices_are_null():
     assert np.median(distances) < 0.03
     assert "broad_tail" not in regimes
     assert regimes.count("random") >= 39
+
+
+@pytest.mark.parametrize("n", [100, 300])
+def test_a_power_law_over_all_ranks_is_a_broad_tail(n):
+    """Rigid Pareto spectra: the median takes their body for a bulk. Every one of 20 draws at exponent 2 and 2.5."""
+    for exponent in (2.0, 2.5):
+        for values in TransportedEnsemble(Pareto(exponent, 1.0), n, 2 * n).rvs(20, seed=1):
+            assert fit_spectrum(values, n, 2 * n, options=FAST).regime.name == "broad_tail"
+    for values in TransportedEnsemble(LogNormal(0.5, 1.0), n, 2 * n).rvs(20, seed=1):
+        assert fit_spectrum(values, n, 2 * n, options=FAST).regime.name == "undecided"
