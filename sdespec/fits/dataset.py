@@ -71,6 +71,8 @@ def fit_dataset(
         raise UsageError(f"the spectra have the dims {foreign} beside {_RUN_DIMS}; select along them first")
     if threads is not None and threads < 1:
         raise UsageError(f"threads is {threads}; it must be at least 1")
+    if not options.laws:
+        raise UsageError("laws is empty; name one or more, such as ('gamma',)")
     dims = tuple(dim for dim in _RUN_DIMS if dim in spectra["eigenvalue"].dims)
     shape = tuple(spectra.sizes[dim] for dim in dims)
     variance = _reference_variance(spectra, reference, options)

@@ -44,8 +44,6 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         """Refuse what is not allowed, before any work is done."""
-        if not self.laws:
-            raise UsageError(f"laws is {self.laws!r}; name one or more of {', '.join(FITTED_LAWS)}")
         unknown = [name for name in self.laws if name not in FITTED_LAWS]
         if unknown:
             raise UsageError(f"unknown law {unknown[0]!r}; allowed: {', '.join(FITTED_LAWS)}")

@@ -212,7 +212,7 @@ def test_progress_reaches_the_end(spectra):
         ({"min_tail": 1}, "min_tail is 1"),
         ({"bootstrap": -1}, "bootstrap is -1"),
         ({"bootstrap": 3}, "at least 20 resamples"),
-        ({"laws": ()}, "name one or more of gamma"),
+        ({"laws": ()}, "laws is empty"),
         ({"level": 0.0}, "level is 0.0"),
         ({"threads": 0}, "threads is 0"),
     ],
