@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 
+from sdespec.models import DeepLinearNetwork
 from sdespec.training._kernels import momentum_update, plain_update
+from sdespec.training.observables import tangent_top
 from sdespec.training.plan import Plan
 from sdespec.training.samples import Samples
 from sdespec.training.streams import Purpose, Stream
@@ -58,10 +60,11 @@ class TrainedNetwork:
     (1, True)
     """
 
-    def __init__(self, plan: Plan, *, seed: int, replicate: int) -> None:
+    def __init__(self, plan: Plan[DeepLinearNetwork], *, seed: int, replicate: int) -> None:
         model, stream = plan.model, Stream(seed, replicate)
         scale = math.sqrt(model.weight_variance / plan.width)
         self._plan = plan
+        self._stream = stream
         self.matrices = [scale * stream.normal(shape, Purpose.WEIGHTS, i) for i, shape in enumerate(plan.shapes)]
         self.readout = math.sqrt(model.readout_variance / plan.width) * stream.normal((plan.width,), Purpose.READOUT)
         direction = stream.normal((plan.dim,), Purpose.TEACHER)
@@ -102,6 +105,20 @@ class TrainedNetwork:
     def backward_norms(self) -> np.ndarray:
         r"""Squared norms of g^1 ... g^{L+1}, (L+1,)."""
         return np.array([float(vector @ vector) for vector in self._backward[1:]])
+
+    def measure(self) -> dict[str, float | np.ndarray] | None:
+        """What is recorded before the next update besides spectra; nothing where the network has diverged.
+
+        Returns
+        -------
+        dict or None
+            ``train_loss, test_loss, ntk_top``.
+        """
+        if self.diverged:
+            return None
+        probe = self._stream.normal((self._plan.samples or self._plan.dim,), Purpose.PROBE)
+        top = tangent_top(self.matrices, self.backward_norms, self.samples.inputs, probe)
+        return {"train_loss": self.train_loss, "test_loss": self.test_loss, "ntk_top": top}
 
     def update(self) -> None:
         """One update of all weights at once, from the weights before it."""

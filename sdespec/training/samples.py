@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from sdespec.models import DeepLinearNetwork
 from sdespec.training.plan import Plan
 from sdespec.training.streams import Purpose, Stream
 
@@ -31,7 +32,7 @@ class Samples:
         All fixed samples; none on the population, or where every update has fresh ones.
     """
 
-    def __init__(self, plan: Plan, stream: Stream) -> None:
+    def __init__(self, plan: Plan[DeepLinearNetwork], stream: Stream) -> None:
         self._plan = plan
         self._stream = stream
         self.inputs: np.ndarray | None = None

@@ -8,24 +8,39 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import xarray as xr
 
+from sdespec.core.checks import replicate_range
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.linalg import blas_threads
 from sdespec.core.provenance import record
-from sdespec.models import DeepLinearNetwork
+from sdespec.models import DeepLinearNetwork, DeepNetwork
 from sdespec.training.deep_linear import TrainedNetwork
-from sdespec.training.observables import spectrum, tangent_top
-from sdespec.training.plan import Plan, check_size, plan_of, replicate_range
-from sdespec.training.streams import Purpose, Stream
+from sdespec.training.nonlinear import NonlinearNetwork
+from sdespec.training.observables import spectrum
+from sdespec.training.plan import Plan, check_size, plan_of
 
 __all__ = ["simulate"]
 
 Progress = Callable[[int, int, str], None]
+
+
+class _Trained(Protocol):
+    """A network in training."""
+
+    matrices: list[np.ndarray]
+    step: int
+
+    @property
+    def diverged(self) -> bool: ...
+
+    def update(self) -> None: ...
+
+    def measure(self) -> dict[str, float | np.ndarray] | None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +48,13 @@ class _Records:
     """Arrays that the replicates fill, NaN where a run did not come."""
 
     eigenvalue: np.ndarray  # (layer, replicate, time, rank)
-    train_loss: np.ndarray  # (replicate, time), as those below
-    test_loss: np.ndarray
-    ntk_top: np.ndarray
-    converged: np.ndarray
+    others: dict[str, np.ndarray]  # (replicate, time, ...)
+    converged: np.ndarray  # (replicate, time)
     weight: np.ndarray | None  # (layer, replicate, time, row, col)
 
 
 def simulate(
-    model: DeepLinearNetwork,
+    model: DeepLinearNetwork | DeepNetwork,
     times: Sequence[float] | np.ndarray,
     *,
     seed: int,
@@ -53,20 +66,25 @@ def simulate(
     save_weights: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    r"""Train finite deep linear networks from random weights on random data, and record them on the way.
+    r"""Train finite networks from random weights, and record them on the way.
 
-    .. math:: M_l \to M_l + \eta \gamma_0^2\, (-\nabla_{M_l} \tfrac12 \langle (y - f)^2 \rangle)
+    .. math:: \theta \to \theta - \eta \gamma_0^2 n\, \nabla_\theta \mathcal L
+
+    with n = 1 for a DeepLinearNetwork, whose :math:`\mathcal L` is :math:`\tfrac12\langle (y - f)^2 \rangle`, and
+    n = width for a DeepNetwork.
 
     Parameters
     ----------
-    model : DeepLinearNetwork
-        The network, with ``input_dim``; its width and its numbers of samples are the ratios times that, rounded.
+    model : DeepLinearNetwork or DeepNetwork
+        The network. A DeepLinearNetwork needs ``input_dim``; its width and its numbers of samples are the ratios
+        times that, rounded. A DeepNetwork needs ``width``.
     times : sequence of int, (k,)
         Increasing numbers of updates that are done before the record, at least 0.
     seed : int
-        Weights, teacher, data and label noise are functions of (seed, replicate), fresh samples also of the update.
+        Weights and, of a DeepLinearNetwork, teacher, data and label noise are functions of (seed, replicate), fresh
+        samples also of the update.
     replicates : int or range
-        Number of independent networks, each with its own data, or their indices: ``range(40, 64)`` gives exactly
+        Number of independent networks, or their indices: ``range(40, 64)`` gives exactly
         rows 40 to 63 of 64.
     initial : None
         Weights start random, as the model says.
@@ -84,34 +102,43 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        ``eigenvalue`` (layer, replicate, time, rank), the squared singular values of ``W0 ... W{L-1}``;
-        ``rank_count``; ``train_loss, test_loss, ntk_top, sharpness, converged`` (replicate, time); and ``weight``
-        (layer, replicate, time, row, col).
+        ``eigenvalue`` (layer, replicate, time, rank), the squared singular values of ``W0 ... W{L-1}``, of a
+        DeepNetwork those of ``W/sqrt(width)``; ``rank_count``; ``train_loss, test_loss, ntk_top, sharpness,
+        converged`` (replicate, time); ``weight`` (layer, replicate, time, row, col), the matrices that the
+        eigenvalues are of; and for a DeepNetwork ``network_output`` (replicate, time, sample, channel), training
+        samples first, then the test inputs.
 
     Raises
     ------
     UsageError
-        If an argument is not allowed, ``input_dim`` is missing, or the experiment would be too large.
+        If an argument is not allowed, ``input_dim`` or ``width`` is missing, or the experiment would be too large.
 
     Warns
     -----
     UserWarning
-        Where a network diverges (test loss not finite or beyond 1e12): its values are missing, and ``converged`` is
-        0, from there on.
+        Where a network diverges (loss not finite or beyond 1e12): its values are missing, and ``converged`` is 0,
+        from there on.
 
     Notes
     -----
-    ``test_loss`` is the exact mean over new inputs against labels without noise. ``train_loss`` is that on the
-    data of the next update, with its label noise: all samples, the batch of that update (missing after the last
-    batch), or the population. ``ntk_top`` is over all fixed samples, and over the population where there are none;
-    ``sharpness`` is ``learning_rate * ntk_top``, whose edge of stability is 2 without momentum.
+    DeepLinearNetwork: ``test_loss`` is the exact mean over new inputs against labels without noise. ``train_loss``
+    is that on the data of the next update, with its label noise: all samples, the batch of that update (missing
+    after the last batch), or the population. ``ntk_top`` is over all fixed samples, and over the population where
+    there are none.
 
-    An update costs 2L products with a vector and L updates of rank one, 6 L N^2 flops or more; a record costs the
-    singular values of L matrices, O(N^3) each.
+    DeepNetwork: ``train_loss`` is the mean over all training samples and outputs, also with batches, against the
+    noisy labels of the next update (missing after the last ones); for the cross-entropy its mean over samples.
+    ``test_loss`` is there with test_targets only. ``ntk_top`` is over all pairs of training samples and outputs,
+    without the curvature of the loss. An index that a batch names twice counts twice.
+
+    ``sharpness`` is ``learning_rate * ntk_top``, whose edge of stability for the square loss is 2 without momentum.
+
+    An update of a DeepLinearNetwork costs 2L products with a vector and L updates of rank one, 6 L N^2 flops or
+    more, one of a DeepNetwork P times that; a record costs the singular values of L matrices, O(N^3) each.
 
     References
     ----------
-    Lauditi, Pehlevan and Bordelon, arXiv 2605.07870; Bordelon and Pehlevan, arXiv 2502.02531.
+    Lauditi, Pehlevan and Bordelon, arXiv 2605.07870; Bordelon and Pehlevan, arXiv 2502.02531 and 2205.09653.
 
     Examples
     --------
@@ -140,46 +167,51 @@ def simulate(
     return _dataset(plan, indices, records)
 
 
-def _empty(plan: Plan, count: int) -> _Records:
+def _empty(plan: Plan[Any], count: int) -> _Records:
     run = (count, len(plan.clock))
     layers = len(plan.shapes)
     return _Records(
         eigenvalue=np.full((layers, *run, max(plan.ranks)), np.nan),
-        train_loss=np.full(run, np.nan),
-        test_loss=np.full(run, np.nan),
-        ntk_top=np.full(run, np.nan),
+        others={name: np.full((*run, *shape), np.nan) for name, shape in plan.records.items()},
         converged=np.zeros(run, dtype=np.int64),
         weight=np.full((layers, *run, *plan.shapes[0]), np.nan) if plan.keep_weights else None,
     )
 
 
-def _follow(plan: Plan, replicate: int, row: int, records: _Records) -> None:
+def _network(plan: Plan[Any], replicate: int) -> _Trained:
+    if isinstance(plan.model, DeepNetwork):
+        return NonlinearNetwork(plan, seed=plan.seed, replicate=replicate)
+    return TrainedNetwork(plan, seed=plan.seed, replicate=replicate)
+
+
+def _follow(plan: Plan[Any], replicate: int, row: int, records: _Records) -> None:
     """Train one network and record it; it stops where it diverges."""
     with np.errstate(over="ignore", invalid="ignore"):  # a diverging run overflows before it is stopped
-        network = TrainedNetwork(plan, seed=plan.seed, replicate=replicate)
+        network = _network(plan, replicate)
         for i, time in enumerate(plan.clock.tolist()):
             while network.step < time and not network.diverged:
                 network.update()
-            if network.diverged:
+            found = network.measure()
+            if found is None:
                 return
-            _record(plan, network, replicate, (row, i), records)
+            _record(network.matrices, found, (row, i), records)
 
 
-def _record(plan: Plan, network: TrainedNetwork, replicate: int, place: tuple[int, int], records: _Records) -> None:
+def _record(
+    matrices: list[np.ndarray], found: dict[str, float | np.ndarray], place: tuple[int, int], records: _Records
+) -> None:
     """Write what is known of a network before its next update."""
-    for layer, matrix in enumerate(network.matrices):
+    for layer, matrix in enumerate(matrices):
         values = spectrum(matrix)
         records.eigenvalue[layer, *place, : len(values)] = values
         if records.weight is not None:
             records.weight[layer, *place] = matrix
-    probe = Stream(plan.seed, replicate).normal((plan.samples or plan.dim,), Purpose.PROBE)
-    records.ntk_top[place] = tangent_top(network.matrices, network.backward_norms, network.samples.inputs, probe)
-    records.test_loss[place] = network.test_loss
-    records.train_loss[place] = network.train_loss
+    for name, value in found.items():
+        records.others[name][place] = value
     records.converged[place] = 1
 
 
-def _warn(plan: Plan, records: _Records) -> None:
+def _warn(plan: Plan[Any], records: _Records) -> None:
     lost = records.converged[:, -1] == 0
     if not lost.any():
         return
@@ -192,28 +224,30 @@ def _warn(plan: Plan, records: _Records) -> None:
     )
 
 
-def _dataset(plan: Plan, indices: range, records: _Records) -> xr.Dataset:
+def _dataset(plan: Plan[Any], indices: range, records: _Records) -> xr.Dataset:
     model = plan.model
     run = ("layer", "replicate", "time")
     counts = np.array(plan.ranks)[:, None, None] * records.converged
-    variables: dict[str, Any] = {
-        "eigenvalue": ((*run, "rank"), records.eigenvalue),
-        "rank_count": (run, counts),
-        "train_loss": (run[1:], records.train_loss),
-        "test_loss": (run[1:], records.test_loss),
-        "ntk_top": (run[1:], records.ntk_top),
-        "sharpness": (run[1:], model.learning_rate * records.ntk_top),
-        "converged": (run[1:], records.converged),
-    }
+    output = ("sample", "channel")
+    variables: dict[str, Any] = {"eigenvalue": ((*run, "rank"), records.eigenvalue), "rank_count": (run, counts)}
+    for name, values in records.others.items():
+        variables[name] = ((*run[1:], *output[: values.ndim - 2]), values)
+    variables["sharpness"] = (run[1:], model.learning_rate * records.others["ntk_top"])
+    variables["converged"] = (run[1:], records.converged)
     coords: dict[str, Any] = {
         "layer": (("layer",), [f"W{layer}" for layer in range(len(plan.shapes))]),
         "n_rows": (("layer",), [rows for rows, _ in plan.shapes]),
         "n_cols": (("layer",), [cols for _, cols in plan.shapes]),
-        "matrix": (("layer",), ["M"] * len(plan.shapes)),
+        "matrix": (("layer",), [plan.matrix] * len(plan.shapes)),
         "replicate": (("replicate",), np.array(indices)),
         "time": (("time",), plan.clock.astype(np.float64), {"clock": "step"}),
         "rank": (("rank",), np.arange(max(plan.ranks))),
     }
+    if "network_output" in plan.records:
+        inputs, outputs = plan.records["network_output"]
+        sets = np.where(np.arange(inputs) < plan.samples, "train", "test")
+        coords |= {"sample": (("sample",), np.arange(inputs)), "sample_set": (("sample",), sets)}
+        coords["channel"] = (("channel",), np.arange(outputs))
     if records.weight is not None:
         rows, cols = plan.shapes[0]
         variables["weight"] = ((*run, "row", "col"), records.weight)
