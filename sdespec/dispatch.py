@@ -22,6 +22,7 @@ __all__ = ["Sweep", "predict", "rescale", "simulate", "sweep"]
 # type of a model -> (module that simulates it, module that predicts it); imported on use
 _ROOMS: Mapping[str, tuple[str, str]] = {
     "DeepLinearNetwork": ("sdespec.training", "sdespec.theory.dmft"),
+    "DeepNetwork": ("sdespec.training", "sdespec.theory.dmft"),
     "DysonLaguerre": ("sdespec.integrators", "sdespec.theory"),
     "MatrixSGD": ("sdespec.integrators", "sdespec.theory"),
 }
