@@ -12,6 +12,7 @@ import xarray as xr
 
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
+from sdespec.core.linalg import blas_threads
 from sdespec.core.provenance import record
 from sdespec.models import DeepLinearNetwork, DeepNetwork
 from sdespec.theory.dmft.deep_linear import LinearDmft, solve_deep_linear
@@ -112,10 +113,11 @@ def predict(
     if grid is not None:
         raise UsageError("grid is given; a deep network has no density to evaluate on it: leave it out")
     if isinstance(model, DeepNetwork):
-        return predict_network(
-            model, _times(times), approximation=approximation, samples=samples, seed=seed,
-            solver_tolerance=solver_tolerance, kernels=kernels, progress=progress,
-        )  # fmt: skip
+        with blas_threads(0):  # many small matrices
+            return predict_network(
+                model, _times(times), approximation=approximation, samples=samples, seed=seed,
+                solver_tolerance=solver_tolerance, kernels=kernels, progress=progress,
+            )  # fmt: skip
     if approximation not in ("none", "independent_spike"):
         raise UsageError(
             f"approximation is {approximation!r}; for a deep linear network it must be 'none' or 'independent_spike'"
@@ -130,7 +132,8 @@ def predict(
             UserWarning,
             stacklevel=2,
         )
-    variables = _spectra(solution, clock, independent=approximation == "independent_spike")
+    with blas_threads(0):  # many small matrices
+        variables = _spectra(solution, clock, independent=approximation == "independent_spike")
     variables |= {"test_loss": (("time",), solution.test_loss[clock]), "converged": (("time",), solved.astype(int))}
     variables["train_loss"] = (("time",), solution.train_loss[clock])
     if model.hidden_layers == 1 and math.isinf(model.sample_ratio) and model.batch_ratio is None:
