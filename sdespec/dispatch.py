@@ -24,6 +24,7 @@ _ROOMS: Mapping[str, tuple[str, str]] = {
     "DeepLinearNetwork": ("sdespec.training", "sdespec.theory.dmft"),
     "DeepNetwork": ("sdespec.training", "sdespec.theory.dmft"),
     "DysonLaguerre": ("sdespec.integrators", "sdespec.theory"),
+    "ExtensiveOutputNetwork": ("sdespec.training.extensive", "sdespec.theory.extensive"),
     "MatrixSGD": ("sdespec.integrators", "sdespec.theory"),
 }
 

@@ -20,7 +20,7 @@ from sdespec.dispatch import predict, simulate
 __all__ = ["CompareDocument", "ModelFile", "RunDocument", "compare_document", "load_model_file", "run_document"]
 
 Number = float | None
-_TYPES = ("DeepLinearNetwork", "DysonLaguerre", "MatrixSGD")
+_TYPES = ("DeepLinearNetwork", "DysonLaguerre", "ExtensiveOutputNetwork", "MatrixSGD")
 
 
 class _Strict(BaseModel):
