@@ -114,6 +114,25 @@ def test_planted_bugs_break_the_recorded_values(monkeypatch):
     assert max(off) > 0.005  # a gradient hears of its own time
 
 
+def test_five_outputs_have_four_outliers_and_then_a_fifth():
+    """Recorded after one and four big steps, within 1.5 %: the leading group is as many as the rank of the labels."""
+    net = sd.models.DeepNetwork(_sphere(30, 5, 12).T, np.eye(5) - 0.2, 2, feature_strength=6.0, learning_rate=3.0)
+    theory = sd.predict(net, [1, 4], samples=16_000)
+    np.testing.assert_allclose(_leading(theory, 1), [2.43, 2.32, 2.25, 2.13], rtol=0.015)
+    np.testing.assert_allclose(_leading(theory, 4), [4.05, 3.92, 3.85, 3.82, 2.06], rtol=0.015)
+
+
+def test_the_tolerance_of_the_solver_hardly_matters():
+    """Eight samples, outliers after 10 and 99 updates at 1e-2 and 3e-2: within .3 %."""
+    net = sd.models.DeepNetwork(
+        _sphere(20, 8, 1).T, np.where(np.arange(8) % 2, -1.0, 1.0), 2, feature_strength=2.0, learning_rate=0.5
+    )
+    fine, coarse = (sd.predict(net, [10, 99], solver_tolerance=tolerance) for tolerance in (0.01, 0.03))
+    assert coarse.attrs["directions"] < fine.attrs["directions"]
+    for time in (10, 99):
+        assert _leading(coarse, time)[0] == pytest.approx(_leading(fine, time)[0], rel=3e-3)
+
+
 def test_linear_activation_is_the_closed_form():
     """Exact k x k solution: outlier 2.00906 and losses .49887, .003263 at the variance 1; 1.79321 and .73242 at .7."""
     theory = sd.predict(_net(activation="linear", learning_rate=0.3), [1, 4, 9], samples=40_000)
