@@ -22,6 +22,7 @@ __all__ = ["predict"]
 
 _POINTS = 400
 _FEWEST_POINTS = 40
+_WIDE = 30.0  # ratio of singular values from which decades are covered evenly as well
 _HARD_EDGE = 1e-4  # of the largest singular value: where the grid begins if the density reaches down to 0
 
 
@@ -222,13 +223,16 @@ def _grid(laws: Sequence[SpectralLaw | None], grid: np.ndarray | None) -> np.nda
     if not spans:
         return np.linspace(0.0, 1.0, _POINTS)
     count = max(_FEWEST_POINTS, _POINTS // len(spans))
-    share = 0.5 - 0.5 * np.cos(np.linspace(0.0, math.pi, count))
     parts = []
     for low, high in spans:
-        # even in singular values but denser at their ends, for hard edges and roots alike
         last = math.sqrt(high)
         first = max(math.sqrt(low), _HARD_EDGE * last)
+        wide = last > _WIDE * first
+        # even in singular values but denser at their ends, for hard edges and roots alike
+        share = 0.5 - 0.5 * np.cos(np.linspace(0.0, math.pi, count // 2 if wide else count))
         parts.append((first + (last - first) * share) ** 2)
+        if wide:
+            parts.append(np.geomspace(first, last, count // 2) ** 2)
     return np.unique(np.concatenate(parts))
 
 

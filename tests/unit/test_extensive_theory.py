@@ -106,6 +106,15 @@ def test_density_has_the_transform_that_its_equation_asks_for(outputs, inputs):
     assert share * integral - (1.0 - share) / z == pytest.approx(transform, abs=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("model", "time"), [(NET(0.4, 3.0, weight_variance=100.0, target_variance=0.003), 50.0), (both(0.005), 4.0)]
+)
+def test_mass_of_spectra_over_many_decades(model, time):
+    ds = predict(model, [time])
+    assert float(ds.bulk_edge[0, 0, 1] / ds.bulk_edge[0, 0, 0]) > 1e5
+    np.testing.assert_allclose(masses(ds), 1.0, atol=5e-3)
+
+
 def test_few_outputs_split_the_bulk():
     ds = predict(NET(0.01, 0.5, target_variance=40.0), [3.0])
     density, x = ds.density.values[0, 0], ds.x.values
