@@ -254,6 +254,14 @@ def test_limits_are_named(monkeypatch):
         sd.predict(_net(), range(20))
 
 
+@pytest.mark.parametrize("fields", [{"batches": _batches()}, {"label_noise": NOISE}])
+def test_updates_without_data_are_refused(fields):
+    theory = sd.predict(_net(**fields), [20])
+    assert np.isfinite(theory.network_output).all()
+    with pytest.raises(UsageError, match="for 20 updates only"):
+        sd.predict(_net(**fields), [21])
+
+
 def test_divergence_is_flagged():
     with pytest.warns(UserWarning, match="diverges before update"):
         theory = sd.predict(_net(activation="linear", learning_rate=30.0), range(30))

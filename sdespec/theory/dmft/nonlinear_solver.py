@@ -184,8 +184,7 @@ class SiteDynamics:
         """March to the last time; records at the given ones, fewer where the loss leaves all bounds."""
         wanted = set(times)
         last, records = max(wanted), []
-        if self.model.batches is not None and last > len(self.model.batches):
-            raise UsageError(f"times reach {last}, but there are batches for {len(self.model.batches)} updates only")
+        self._check_data(last)
         for self.step in range(last + 1):
             loss, record = self._advance(wanted=self.step in wanted, kernels=kernels)
             labelled = self.model.label_noise is None or self.step < len(self.model.label_noise)
@@ -197,9 +196,17 @@ class SiteDynamics:
                 progress(self.step + 1, last + 1, "updates")
         return records
 
+    def _check_data(self, last: int) -> None:
+        """Refuse updates for which there is no batch or no label noise."""
+        for name in ("batches", "label_noise"):
+            given = getattr(self.model, name)
+            if given is not None and last > len(given):
+                raise UsageError(f"times reach {last}, but {name} are given for {len(given)} updates only")
+
     def static_records(self, kernel: np.ndarray, times: Iterable[int]) -> list[NonlinearRecord]:
         """Records of the linear dynamics of the outputs under one kernel (n_samples, n_outputs) * 2."""
         model, wanted, records = self.model, set(times), list[NonlinearRecord]()
+        self._check_data(max(wanted))
         learned = _Learned(np.zeros((self._count, model.n_outputs)))
         flat = kernel.reshape(learned.value.size, -1)
         for self.step in range(max(wanted) + 1):
