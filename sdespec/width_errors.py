@@ -10,10 +10,9 @@ import numpy as np
 import xarray as xr
 
 from sdespec.core.checks import whole
-from sdespec.core.dataset import extend
-from sdespec.core.errors import InputError, UsageError
+from sdespec.core.dataset import extend, refuse_swept
+from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record
-from sdespec.core.schema import DIMS
 from sdespec.dispatch import simulate
 from sdespec.models import DeepLinearNetwork, DeepNetwork
 
@@ -75,9 +74,7 @@ def finite_width(
     >>> bool((theory.test_loss_stderr > 0).all())
     True
     """
-    swept = [str(dim) for dim in prediction.dims if dim not in DIMS]
-    if swept:
-        raise InputError(f"select one member of the sweep first; the prediction has the dims {', '.join(swept)}")
+    refuse_swept(prediction, "the prediction")
     whole(replicates, "replicates", 8)
     small, shrink = _pilot(model, whole(pilot, "pilot", 16))
     networks = simulate(small, prediction["time"].values, seed=seed, replicates=replicates)

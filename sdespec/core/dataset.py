@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from sdespec.core.errors import FormatError, OutputError
+from sdespec.core.errors import FormatError, InputError, OutputError
 from sdespec.core.provenance import package_version
 from sdespec.core.schema import DIMS, SCHEMA_VERSION, validate, variable_attrs
 
-__all__ = ["build", "check_writable", "extend", "open_dataset", "pad", "save", "write_atomically"]
+__all__ = ["build", "check_writable", "extend", "open_dataset", "pad", "refuse_swept", "save", "write_atomically"]
 
 Entry = tuple[Sequence[str], Any] | tuple[Sequence[str], Any, Mapping[str, Any]]
 
@@ -272,3 +272,15 @@ def open_dataset(path: str | os.PathLike[str]) -> xr.Dataset:
     if "sdespec_schema" not in ds.attrs:
         raise FormatError("a NetCDF file, but not one that sdespec wrote (no attribute sdespec_schema)", file=str(file))
     return validate(ds)
+
+
+def refuse_swept(data: xr.Dataset | xr.DataArray, what: str) -> None:
+    """Raise an InputError where fields of a sweep are left; the message names them.
+
+    Examples
+    --------
+    >>> refuse_swept(xr.DataArray([1.0], dims="time"), "the run")
+    """
+    swept = [str(dim) for dim in data.dims if dim not in DIMS]
+    if swept:
+        raise InputError(f"select one member of the sweep first: {what} still has the dims {', '.join(swept)}")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import xarray as xr
 
+from sdespec.core.dataset import refuse_swept
 from sdespec.core.errors import InputError
-from sdespec.core.schema import DIMS
 from sdespec.plots._common import axes, one_layer, style
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def kernels(
         raise InputError(f"the Dataset holds no kernel {name!r}; give a result of predict with kernels=True")
     one = one_layer(ds, layer, name=name)
     array = one[name]
-    swept = [str(dim) for dim in array.dims if dim not in DIMS]
-    if swept:
-        raise InputError(f"select one member of the sweep first: {name!r} still has the dims {', '.join(swept)}")
+    refuse_swept(array, repr(name))
     if "sample" in array.dims:
         count = array.sizes["sample"]
         same = xr.DataArray(np.arange(count), dims="same")

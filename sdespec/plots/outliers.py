@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from sdespec.core.dataset import refuse_swept
 from sdespec.core.errors import InputError
-from sdespec.core.schema import DIMS
 from sdespec.plots._common import COLORS, axes, one_layer, style, time_labels
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ def outliers(
 
 def _check(one: xr.Dataset, name: str) -> None:
     """Only dims that can be drawn may be left."""
-    swept = [str(dim) for dim in one[name].dims if dim not in DIMS]
-    if swept:
-        raise InputError(f"select one member of the sweep first: {name!r} still has the dims {', '.join(swept)}")
+    refuse_swept(one[name], repr(name))
     if "time" not in one.dims:
         raise InputError("the Dataset has no dim 'time'; give several times")
 

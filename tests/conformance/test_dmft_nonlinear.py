@@ -238,9 +238,12 @@ def test_kernels():
     assert theory.feature_kernel.dims == ("layer", "time", "sample", "time_other", "sample_other")
     same = theory.feature_kernel.values[:, 1, :, 2, :]
     np.testing.assert_allclose(same, theory.feature_kernel.values[:, 2, :, 1, :].transpose(0, 2, 1), rtol=1e-12)
-    diagonal = theory.gradient_kernel.sel(time=0, time_other=0).values[:, range(3), range(3)]
-    expected = theory.ntk_top.values[0]
-    assert 0 < expected < diagonal.sum() * 10
+    # the tangent kernel is the sum over layers of their products at equal times
+    inputs = X @ X.T / X.shape[1]
+    for i in range(3):
+        feature, gradient = (theory[name].values[:, i, :, i, :] for name in ("feature_kernel", "gradient_kernel"))
+        tangent = gradient[0] * inputs + gradient[1] * feature[0] + feature[1]
+        assert np.linalg.eigvalsh(tangent)[-1] / 3 == pytest.approx(theory.ntk_top.values[i], rel=1e-10)
     growth = theory.feature_kernel.values[1, [0, 2], 0, [0, 2], 0]
     assert growth[1] > 2 * growth[0]
     assert theory.network_output.dims == ("time", "sample", "channel")
@@ -258,8 +261,11 @@ def test_limits_are_named(monkeypatch):
 def test_updates_without_data_are_refused(fields):
     theory = sd.predict(_net(**fields), [20])
     assert np.isfinite(theory.network_output).all()
-    with pytest.raises(UsageError, match="for 20 updates only"):
-        sd.predict(_net(**fields), [21])
+    static = sd.predict(_net(**fields), [19, 20], approximation="static_kernel")
+    assert static.converged.values.all()  # the last record has no labels to be far from
+    for approximation in ("none", "static_kernel"):
+        with pytest.raises(UsageError, match="for 20 updates only"):
+            sd.predict(_net(**fields), [21], approximation=approximation)
 
 
 def test_divergence_is_flagged():

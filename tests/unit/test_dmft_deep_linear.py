@@ -130,4 +130,4 @@ def test_loss_of_a_batch_that_is_not_named_is_missing() -> None:
 @pytest.mark.parametrize("updates", [-1, 2.5, True, 100_000])
 def test_bad_numbers_of_updates(updates: float) -> None:
     with pytest.raises(UsageError):
-        solve_deep_linear(VARIANTS["population"], updates)  # type: ignore[arg-type]
+        solve_deep_linear(VARIANTS["population"], updates)  # type: ignore[arg-type]  # invalid on purpose

@@ -105,4 +105,4 @@ def test_divergence_warns_and_leaves_values_out() -> None:
 )  # fmt: skip
 def test_bad_arguments(times: list[float], options: dict[str, object], match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        predict(DeepLinearNetwork(1.0, INF, 1, 6.0, 0.01), times, **options)  # type: ignore[arg-type]
+        predict(DeepLinearNetwork(1.0, INF, 1, 6.0, 0.01), times, **options)  # type: ignore[arg-type]  # invalid on purpose

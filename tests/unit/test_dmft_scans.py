@@ -16,7 +16,7 @@ WIDTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def network(width: float, samples: float, strength: float, parametrization: str) -> DeepLinearNetwork:
-    return DeepLinearNetwork(width, samples, 1, strength, 1.0, parametrization=parametrization)  # type: ignore[arg-type]
+    return DeepLinearNetwork(width, samples, 1, strength, 1.0, parametrization=parametrization)  # type: ignore[arg-type]  # text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sdespec.theory.dmft.feature_bank import FeatureBank
 from sdespec.theory.dmft.outliers import SpikedMatrix
 from sdespec.theory.dmft.sources import Source
 
-__all__ = ["HiddenWeight", "NonlinearRecord", "Progress", "SiteDynamics", "estimated_cost"]
+__all__ = ["HiddenWeight", "NonlinearRecord", "Progress", "SiteDynamics", "error_and_loss", "estimated_cost"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -86,6 +86,16 @@ class _Learned:
         self.velocity *= momentum
         self.velocity += change - decay * self.value
         self.value += self.velocity
+
+
+def error_and_loss(kind: str, targets: np.ndarray, output: np.ndarray) -> tuple[np.ndarray, float]:
+    """Negative slope of the loss of each sample in its outputs, and the mean loss of the dataset convention."""
+    if kind == "square":
+        error = targets - output
+        return error, float((error**2).mean())
+    shifted = output - output.max(axis=1, keepdims=True)
+    log_share = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return targets - np.exp(log_share), float(-(targets * log_share).sum(axis=1).mean())
 
 
 class HiddenWeight:
@@ -162,7 +172,7 @@ class SiteDynamics:
         self._deviation = math.sqrt(model.weight_variance)
         tests = np.empty((0, model.n_features)) if model.test_inputs is None else model.test_inputs
         inputs = np.vstack([model.inputs, tests]) / math.sqrt(model.n_features)
-        self._count, self._n_inputs = model.n_samples, len(inputs)
+        self._count = model.n_samples
         self._factor = np.linalg.qr(inputs.T)[1]
         self._gram = inputs @ inputs.T
         rank = len(self._factor)
@@ -187,14 +197,18 @@ class SiteDynamics:
         self._check_data(last)
         for self.step in range(last + 1):
             loss, record = self._advance(wanted=self.step in wanted, kernels=kernels)
-            labelled = self.model.label_noise is None or self.step < len(self.model.label_noise)
-            if labelled and not loss < _LOSS_LIMIT:
+            if self._left_bounds(loss):
                 break
             if record is not None:
                 records.append(record)
             if progress is not None:
                 progress(self.step + 1, last + 1, "updates")
         return records
+
+    def _left_bounds(self, loss: float) -> bool:
+        """Whether training diverged; a loss without labels, after the last update that has noise, is no sign of it."""
+        labelled = self.model.label_noise is None or self.step < len(self.model.label_noise)
+        return labelled and not loss < _LOSS_LIMIT
 
     def _check_data(self, last: int) -> None:
         """Refuse updates for which there is no batch or no label noise."""
@@ -211,7 +225,7 @@ class SiteDynamics:
         flat = kernel.reshape(learned.value.size, -1)
         for self.step in range(max(wanted) + 1):
             error, loss = self._error(learned.value)
-            if not loss < _LOSS_LIMIT:
+            if self._left_bounds(loss):
                 break
             if self.step in wanted:
                 records.append(NonlinearRecord(self.step, learned.value.copy(), 0.0, loss, flat, 1.0, np.empty(0), ()))
@@ -228,13 +242,7 @@ class SiteDynamics:
 
     def _error(self, output: np.ndarray) -> tuple[np.ndarray, float]:
         """Negative slope of the loss of each sample, and the training loss."""
-        trained, targets = output[: self._count], self._targets()
-        if self.model.loss == "square":
-            error = targets - trained
-            return error, float((error**2).mean())
-        shifted = trained - trained.max(axis=1, keepdims=True)
-        log_share = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        return targets - np.exp(log_share), float(-(targets * log_share).sum(axis=1).mean())
+        return error_and_loss(self.model.loss, self._targets(), output[: self._count])
 
     def _advance(self, *, wanted: bool, kernels: bool) -> tuple[float, NonlinearRecord | None]:
         """Forward, backward, record, update; the training loss, and the record where it is wanted."""

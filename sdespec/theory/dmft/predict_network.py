@@ -13,7 +13,13 @@ from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record as provenance_of
 from sdespec.models import DeepNetwork
-from sdespec.theory.dmft.nonlinear_solver import NonlinearRecord, Progress, SiteDynamics, estimated_cost
+from sdespec.theory.dmft.nonlinear_solver import (
+    NonlinearRecord,
+    Progress,
+    SiteDynamics,
+    error_and_loss,
+    estimated_cost,
+)
 
 __all__ = ["APPROXIMATIONS", "predict_network"]
 
@@ -114,7 +120,9 @@ def _scalars(model: DeepNetwork, records: list[NonlinearRecord], count: int) -> 
         numbers["ntk_top"][i] = np.linalg.eigvalsh(record.tangent)[-1] / model.n_samples
         numbers["residual"][i] = record.residual
         if model.test_targets is not None and inputs > model.n_samples:
-            numbers["test_loss"][i] = _loss(model, record.output[model.n_samples :])
+            numbers["test_loss"][i] = error_and_loss(model.loss, model.test_targets, record.output[model.n_samples :])[
+                1
+            ]
     if model.test_targets is None or inputs == model.n_samples:
         del numbers["test_loss"]
     variables: dict[str, Any] = {name: (("time",), values) for name, values in numbers.items()}
@@ -122,15 +130,6 @@ def _scalars(model: DeepNetwork, records: list[NonlinearRecord], count: int) -> 
     variables["converged"] = (("time",), (np.arange(count) < len(records)).astype(int))
     variables["network_output"] = (("time", "sample", "channel"), output)
     return variables
-
-
-def _loss(model: DeepNetwork, output: np.ndarray) -> float:
-    """Loss on the test inputs."""
-    if model.loss == "square":
-        return float(((model.test_targets - output) ** 2).mean())
-    shifted = output - output.max(axis=1, keepdims=True)
-    log_share = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return float(-(model.test_targets * log_share).sum(axis=1).mean())
 
 
 def _spectra(
