@@ -114,6 +114,24 @@ def test_planted_bugs_break_the_recorded_values(monkeypatch):
     assert max(off) > 0.005  # a gradient hears of its own time
 
 
+@pytest.mark.parametrize("shift", [1, 2])
+def test_tags_off_by_one_break_the_recorded_values(monkeypatch, shift):
+    """An activation hears of the gradients of the update just before it."""
+
+    def late(self, record, index, *, independent):
+        spiked = original(self, record, index, independent=independent)
+        rows, cols = record.learned[index].shape
+        known = np.array(self.right.tags[:cols])[:, None] > np.array(self.left.tags[:rows])[None, :] + shift
+        return dataclasses.replace(spiked, right_response=np.where(known, spiked.right_response, 0.0))
+
+    net, times, recorded = _net(), [5, 10, 19], [2.135, 2.318, 2.339]
+    original = nonlinear_solver.HiddenWeight.spiked
+    monkeypatch.setattr(nonlinear_solver.HiddenWeight, "spiked", late)
+    wrong = sd.predict(net, times, samples=SAMPLES)
+    found = [_leading(wrong, time)[0] if len(_leading(wrong, time)) else 2.0 for time in times]
+    assert max(abs(value / right - 1) for value, right in zip(found, recorded, strict=True)) > 0.01
+
+
 def test_five_outputs_have_four_outliers_and_then_a_fifth():
     """Recorded after one and four big steps, within 1.5 %: the leading group is as many as the rank of the labels."""
     net = sd.models.DeepNetwork(_sphere(30, 5, 12).T, np.eye(5) - 0.2, 2, feature_strength=6.0, learning_rate=3.0)
@@ -204,6 +222,39 @@ def test_sampling_error_is_told():
     assert 0.5 < np.sqrt(np.mean(np.square(told))) / spread < 2.0
     more = [float(sd.predict(_net(), [5], samples=32_000, seed=seed).residual[0]) for seed in range(8)]
     assert np.mean(more) < 0.5 * np.mean(told)
+
+
+def test_two_layers_and_gaussian_integration_by_parts():
+    """Recorded losses of one hidden layer; outputs equal those by slopes of activations against the read-out.
+
+    Written again for single sites: h = w X, read-out a, both moved by the errors of the solution. The mean of
+    phi times a is compared with the mean of its slope plus that of phi times what was learned: four standard errors.
+    """
+    net, last, sites = _net(hidden_layers=1), 10, 40_000
+    theory = sd.predict(net, range(last + 1), samples=SAMPLES)
+    halves = np.array([0.3736, 0.1823, 0.0625, 0.0166, 0.0019])  # recorded with the factor 1/2
+    np.testing.assert_allclose(theory.train_loss[[1, 3, 5, 7, 10]], 2.0 * halves, rtol=0.04)
+    rng = np.random.default_rng(0)
+    start, moved = rng.standard_normal((2, sites)), np.zeros(sites)
+    rows, slope_rows, slope_moved = rng.standard_normal((20, sites)), np.zeros((20, sites)), np.zeros(sites)
+    inputs = X / math.sqrt(20)
+    for time in range(last + 1):
+        value = np.tanh(inputs @ rows)
+        slope = 1 - value**2
+        read_out = start[0] + moved
+        tangent = slope * (inputs @ slope_rows)
+        direct, stein = value * read_out / net.gamma, (tangent + value * moved) / net.gamma
+        output = theory.network_output.values[time, :, 0]
+        error = (direct - stein).std(axis=1) / math.sqrt(sites)
+        assert (np.abs((direct - stein).mean(axis=1)) < 4 * error).all()
+        bar = 4 * stein.std(axis=1) / math.sqrt(sites) + 4 * float(theory.residual[time]) + 1e-12
+        assert (np.abs(stein.mean(axis=1) - output) < bar).all()
+        wrong = net.learning_rate * net.gamma / 3 * (Y - output)
+        slope_rows += inputs.T @ (wrong[:, None] * (slope * (1 + slope_moved) - 2 * value * tangent * read_out))
+        rows += inputs.T @ (wrong[:, None] * slope * read_out)
+        moved = moved + wrong @ value
+        slope_moved = slope_moved + wrong @ tangent
+    assert (np.abs(tangent.mean(axis=1) / net.gamma - output) > bar).any()  # without what was learned
 
 
 def test_networks_of_finite_width_agree():

@@ -14,6 +14,7 @@ from sdespec.theory.dmft.activation import activate
 from sdespec.theory.dmft.feature_bank import FeatureBank
 from sdespec.theory.dmft.outliers import SpikedMatrix
 from sdespec.theory.dmft.sources import Source
+from sdespec.theory.dmft.streams import HiddenState, Passive
 
 __all__ = ["HiddenWeight", "NonlinearRecord", "Progress", "SiteDynamics", "error_and_loss", "estimated_cost"]
 
@@ -127,11 +128,24 @@ class HiddenWeight:
         coupling = learned / record.beta
         return SpikedMatrix(np.eye(rows), np.eye(cols), coupling, to_right, to_left, variance=self.variance)
 
+    def state(self, heard: int) -> HiddenState:
+        """What inputs see of it that are not trained on now."""
+        return HiddenState(
+            self.right,
+            self.left,
+            self.forward_source.rows(self.right.rank),
+            self.backward_source.rows(self.left.rank),
+            heard,
+            self.learned.value,
+        )
+
 
 def estimated_cost(model: DeepNetwork, n_updates: int, samples: int, cap: int) -> tuple[float, float]:
-    """Rough seconds on one core and bytes of a solution, from above."""
+    """Rough seconds on one core and bytes of a solution without kernels, from above: as if all times had records."""
     inputs = model.n_samples + (0 if model.test_inputs is None else len(model.test_inputs))
-    rank = min(cap, (n_updates + 1) * max(inputs, model.n_samples * model.n_outputs))
+    sizes = [model.n_samples] if model.batches is None else [len(set(batch.tolist())) for batch in model.batches]
+    trained = max(sizes)
+    rank = min(cap, (n_updates + 1) * trained * model.n_outputs)
     hidden = max(model.hidden_layers - 1, 0)
     columns = inputs + model.n_samples * model.n_outputs
     flops = 16.0 * samples * rank * columns * (n_updates + 1) * hidden
@@ -148,6 +162,9 @@ class SiteDynamics:
         z_n = \beta s\,\zeta^r R^g_n + q_\phi\big[\beta s\langle g_n \zeta^u\rangle + K^T R^g_n\big]
 
     where Gaussian integration by parts has turned responses into averages, so no slope of a slope is needed.
+
+    Rows of the first matrix are carried explicitly, and only the inputs of the batch of an update enter the bases: a
+    stream of ever new inputs costs what its batches cost. The others are looked at where there is a record.
 
     Parameters
     ----------
@@ -172,18 +189,17 @@ class SiteDynamics:
         self._deviation = math.sqrt(model.weight_variance)
         tests = np.empty((0, model.n_features)) if model.test_inputs is None else model.test_inputs
         inputs = np.vstack([model.inputs, tests]) / math.sqrt(model.n_features)
-        self._count = model.n_samples
+        self._count, self._n_inputs, self._seed = model.n_samples, len(inputs), seed
         self._factor = np.linalg.qr(inputs.T)[1]
         self._gram = inputs @ inputs.T
         rank = len(self._factor)
         self._rows = Source(samples, seed=seed, kind=0, even=True).rows(rank)
-        self._first = self._deviation * (self._factor.T @ self._rows)
         self._read_out = Source(samples, seed=seed, kind=1, even=False).rows(model.n_outputs)
         self.hidden = [
             HiddenWeight(model, index, samples=samples, seed=seed, tolerance=tolerance, cap=cap)
             for index in range(1, int(model.hidden_layers))
         ]
-        self._first_learned = _Learned(np.zeros((self._count, samples)))
+        self._first_learned = _Learned(np.zeros((rank, samples)))
         self._read_out_learned = _Learned(np.zeros((model.n_outputs, samples)))
         self._beta = _Learned(np.ones(1))
         self.step = 0
@@ -196,8 +212,8 @@ class SiteDynamics:
         last, records = max(wanted), []
         self._check_data(last)
         for self.step in range(last + 1):
-            loss, record = self._advance(wanted=self.step in wanted, kernels=kernels)
-            if self._left_bounds(loss):
+            alive, record = self._advance(wanted=self.step in wanted, kernels=kernels)
+            if not alive:
                 break
             if record is not None:
                 records.append(record)
@@ -224,7 +240,7 @@ class SiteDynamics:
         learned = _Learned(np.zeros((self._count, model.n_outputs)))
         flat = kernel.reshape(learned.value.size, -1)
         for self.step in range(max(wanted) + 1):
-            error, loss = self._error(learned.value)
+            error, loss = self._error(learned.value, self._targets())
             if self._left_bounds(loss):
                 break
             if self.step in wanted:
@@ -234,44 +250,107 @@ class SiteDynamics:
             learned.update(rate * change.reshape(learned.value.shape), model.momentum, model.weight_decay)
         return records
 
+    def _trained(self, *, kernels: bool) -> np.ndarray:
+        """Inputs that enter the bases: those of the update, or all where their kernels at two times are asked for."""
+        if kernels:
+            return np.arange(self._n_inputs)
+        batches = self.model.batches
+        if batches is None:
+            return np.arange(self._count)
+        return np.unique(batches[min(self.step, len(batches) - 1)])
+
     def _targets(self) -> np.ndarray:
         noise = self.model.label_noise
         if noise is None:
             return np.asarray(self.model.targets)
         return np.asarray(self.model.targets + (noise[self.step] if self.step < len(noise) else math.nan))
 
-    def _error(self, output: np.ndarray) -> tuple[np.ndarray, float]:
-        """Negative slope of the loss of each sample, and the training loss."""
-        return error_and_loss(self.model.loss, self._targets(), output[: self._count])
+    def _error(self, output: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+        """Negative slope of the loss of each sample, and the loss."""
+        return error_and_loss(self.model.loss, targets, output)
 
-    def _advance(self, *, wanted: bool, kernels: bool) -> tuple[float, NonlinearRecord | None]:
-        """Forward, backward, record, update; the training loss, and the record where it is wanted."""
-        model, samples = self.model, self._samples
+    def _advance(self, *, wanted: bool, kernels: bool) -> tuple[bool, NonlinearRecord | None]:
+        """Forward, backward, record, update; whether the loss is in bounds, and the record where it is wanted."""
         beta = float(self._beta.value[0])
-        values, slopes, reads = self._forward(beta)
+        inputs = self._trained(kernels=kernels)
+        rows = inputs[inputs < self._count]
+        heard = [weight.left.rank for weight in self.hidden]
+        values, slopes, reads = self._forward(beta, inputs)
         read_out = beta * self._deviation * self._read_out + self._read_out_learned.value
-        output = values[-1] @ read_out.T / (samples * model.gamma)
-        error, loss = self._error(output)
+        output = self._outputs(values[-1], read_out)
+        error, loss = self._error(output[: len(rows)], self._targets()[rows])
+        if self._left_bounds(loss) or not np.isfinite(output).all():
+            return False, None
         learned = tuple(weight.learned.value.copy() for weight in self.hidden) if wanted else ()
-        gradients, drives = self._backward(beta, read_out, slopes)
-        record = (
-            None
-            if not wanted
-            else NonlinearRecord(
-                time=self.step,
-                output=output,
-                residual=self._sampling_error(values[-1], read_out),
-                train_loss=loss,
-                tangent=self._tangent(values, gradients),
-                beta=beta,
-                first_layer=self._first_layer(beta),
-                learned=learned,
-                features=tuple(values) if kernels else (),
-                gradients=tuple(g.reshape(-1, samples) for g in gradients) if kernels else (),
-            )
+        gradients, drives = self._backward(beta, read_out, [slope[: len(rows)] for slope in slopes])
+        record = None
+        if wanted:
+            everywhere = self._everywhere(beta, read_out, inputs, values, gradients, heard)
+            record = self._record(beta, read_out, learned, everywhere, kernels=kernels)
+        self._update(np.nan_to_num(error * self._weights()[rows, None]), rows, values, gradients, reads, drives)
+        return True, record
+
+    def _everywhere(
+        self,
+        beta: float,
+        read_out: np.ndarray,
+        inputs: np.ndarray,
+        values: list[np.ndarray],
+        gradients: list[np.ndarray],
+        heard: list[int],
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Activations of all inputs and backward fields of all samples, also of those outside the update."""
+        others = np.setdiff1d(np.arange(self._n_inputs), inputs)
+        if not len(others):
+            return values, gradients
+        hidden = [weight.state(count) for weight, count in zip(self.hidden, heard, strict=True)]
+        outside = others[others < self._count]
+        # two passes, so that fields of samples do not depend on what test inputs there are
+        for rows in (outside, others[len(outside) :]):
+            if len(rows):
+                passive = self._passive(beta)
+                rest, slopes = passive.forward(self._first_fields(beta, rows), hidden)
+                values = [np.vstack(pair) for pair in zip(values, rest, strict=True)]
+            if len(rows) and rows[0] < self._count:
+                back = passive.backward(read_out, slopes, hidden)
+                gradients = [np.concatenate(pair) for pair in zip(gradients, back, strict=True)]
+        order = np.argsort(np.concatenate([inputs, others]))
+        trained = np.argsort(np.concatenate([inputs[inputs < self._count], outside]))
+        return [value[order] for value in values], [gradient[trained] for gradient in gradients]
+
+    def _passive(self, beta: float) -> Passive:
+        name = self.model.activation
+        return Passive(
+            lambda fields: activate(name, fields), samples=self._samples, seed=self._seed,
+            scale=beta * self._deviation, responses=self._responses,
+        )  # fmt: skip
+
+    def _record(
+        self,
+        beta: float,
+        read_out: np.ndarray,
+        learned: tuple[np.ndarray, ...],
+        everywhere: tuple[list[np.ndarray], list[np.ndarray]],
+        *,
+        kernels: bool,
+    ) -> NonlinearRecord:
+        values, gradients = everywhere
+        output = self._outputs(values[-1], read_out)
+        return NonlinearRecord(
+            time=self.step,
+            output=output,
+            residual=self._sampling_error(values[-1], read_out),
+            train_loss=self._error(output[: self._count], self._targets())[1],
+            tangent=self._tangent(values, gradients),
+            beta=beta,
+            first_layer=self._first_layer(beta),
+            learned=learned,
+            features=tuple(values) if kernels else (),
+            gradients=tuple(g.reshape(-1, self._samples) for g in gradients) if kernels else (),
         )
-        self._update(np.nan_to_num(error * self._weights()[:, None]), values, gradients, reads, drives)
-        return loss, record
+
+    def _outputs(self, last: np.ndarray, read_out: np.ndarray) -> np.ndarray:
+        return np.asarray(last @ read_out.T / (self._samples * self.model.gamma))
 
     def _weights(self) -> np.ndarray:
         """Weight of every sample in this update: 1, or its share of the batch times n_samples."""
@@ -281,10 +360,15 @@ class SiteDynamics:
         batch = batches[self.step]
         return np.bincount(batch, minlength=self._count) * self._count / len(batch)
 
-    def _forward(self, beta: float) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Activations and slopes (n_inputs, S) of every hidden layer, and what each hidden weight reads."""
+    def _first_fields(self, beta: float, inputs: np.ndarray) -> np.ndarray:
+        """Fields of the first hidden layer: inputs against the rows of W0."""
+        rows = beta * self._deviation * self._rows + self._first_learned.value
+        return np.asarray(self._factor[:, inputs].T @ rows)
+
+    def _forward(self, beta: float, inputs: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Activations and slopes (inputs, S) of every hidden layer, and what each hidden weight reads."""
         samples, scale = self._samples, beta * self._deviation
-        fields = beta * self._first + self._gram[:, : self._count] @ self._first_learned.value
+        fields = self._first_fields(beta, inputs)
         values, slopes, reads = [], [], []
         for weight in [*self.hidden, None]:
             value, slope = activate(self.model.activation, fields)
@@ -305,13 +389,14 @@ class SiteDynamics:
     def _backward(
         self, beta: float, read_out: np.ndarray, slopes: list[np.ndarray]
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Backward fields (n_samples, n_outputs, S) of every hidden layer, and what drives each hidden weight."""
+        """Backward fields (samples, n_outputs, S) of every hidden layer, and what drives each hidden weight."""
         samples, scale = self._samples, beta * self._deviation
-        fields = np.broadcast_to(read_out, (self._count, *read_out.shape))
+        count = len(slopes[0])
+        fields = np.broadcast_to(read_out, (count, *read_out.shape))
         gradients: list[np.ndarray] = []
         drives: list[np.ndarray] = []
         for layer in range(len(slopes) - 1, -1, -1):
-            gradient = slopes[layer][: self._count, None, :] * fields
+            gradient = slopes[layer][:, None, :] * fields
             gradients.insert(0, gradient)
             if layer == 0:
                 break
@@ -323,29 +408,31 @@ class SiteDynamics:
             if self._responses:
                 inner = inner + scale * (weight.forward_source.rows(weight.right.rank) @ flat.T) / samples
             flat = scale * (drive.T @ weight.backward_source.rows(weight.left.rank)) + inner.T @ weight.right.directions
-            fields = flat.reshape(self._count, -1, samples)
+            fields = flat.reshape(count, -1, samples)
             drives.insert(0, drive)
         return gradients, drives
 
     def _update(
         self,
         error: np.ndarray,
+        rows: np.ndarray,
         values: list[np.ndarray],
         gradients: list[np.ndarray],
         reads: list[np.ndarray],
         drives: list[np.ndarray],
     ) -> None:
-        """Change everything that is learned."""
+        """Change everything that is learned by the samples of these rows."""
         model = self.model
         rate = model.learning_rate * model.gamma / self._count
         options = (model.momentum, model.weight_decay)
         for weight, read, drive in zip(self.hidden, reads, drives, strict=True):
-            per_sample = np.einsum("rpc,pc->rp", drive.reshape(len(drive), self._count, -1), error)
+            per_sample = np.einsum("rpc,pc->rp", drive.reshape(len(drive), len(rows), -1), error)
             change = np.zeros_like(weight.learned.value)
-            change[: len(drive), : len(read)] = rate * per_sample @ read[:, : self._count].T
+            change[: len(drive), : len(read)] = rate * per_sample @ read[:, : len(rows)].T
             weight.learned.update(change, *options)
-        self._first_learned.update(rate * np.einsum("pcs,pc->ps", gradients[0], error), *options)
-        self._read_out_learned.update(rate * error.T @ values[-1][: self._count], *options)
+        drive = np.einsum("pcs,pc->ps", gradients[0], error)
+        self._first_learned.update(rate * self._factor[:, rows] @ drive, *options)
+        self._read_out_learned.update(rate * error.T @ values[-1][: len(rows)], *options)
         self._beta.update(np.zeros(1), *options)
 
     def _tangent(self, values: list[np.ndarray], gradients: list[np.ndarray]) -> np.ndarray:
@@ -372,8 +459,9 @@ class SiteDynamics:
 
     def _first_layer(self, beta: float) -> np.ndarray:
         """Eigenvalues of the Gram matrix of the rows of W0: those in the span of the inputs, and the untouched ones."""
-        change = self._factor[:, : self._count] @ self._first_learned.value
-        cross = beta * self._deviation * (self._rows @ change.T) / self._samples
+        seen = min(self._count, len(self._rows))  # test inputs come last and span what nothing is learned of
+        change = self._first_learned.value[:seen]
+        cross = beta * self._deviation * (self._rows[:seen] @ change.T) / self._samples
         gram = cross + cross.T + change @ change.T / self._samples
         gram[np.diag_indices_from(gram)] += beta**2 * self.model.weight_variance
         rest = np.full(self.model.n_features - len(gram), beta**2 * self.model.weight_variance)

@@ -95,7 +95,11 @@ def predict(
     -----
     Exact for large networks. A finite one of width N differs by O(1/N) in the mean and O(N^{-1/2}) from seed to seed;
     its largest eigenvalue without an outlier lies below the edge by O(N^{-2/3}). The training loss of batches is that
-    on the batch of the update at this time.
+    on the batch of the update at this time for a deep linear network, and that on all samples for a nonlinear one.
+
+    ``batches`` over ever new samples make a stream: what is carried along grows with the batches, not with the samples.
+    All samples and test inputs are looked at where there is a record, without a trace in what follows; with ``kernels``
+    they are carried at every time, so that kernels at two times are those of one solution.
 
     References
     ----------
