@@ -28,7 +28,7 @@ def run(parameters: dict[str, Any], *, seed: int) -> dict[str, xr.Dataset]:
     networks = sd.simulate(sweep, times, seed=seed, replicates=p["replicates"])
     most = dataclasses.replace(model, output_ratio=ratios[-1])
     tops = [
-        sd.simulate(dataclasses.replace(most, width=width), times[-1:], seed=seed + 1, replicates=16 * p["replicates"])
+        sd.simulate(dataclasses.replace(most, width=width), times[-1:], seed=seed + 1, replicates=p["edge_replicates"])
         for width in p["widths"]
     ]
     largest = _largest(tops, p["widths"])

@@ -45,6 +45,7 @@ def run(parameters: dict[str, Any], *, seed: int) -> dict[str, xr.Dataset]:
         "above": _losses(hard, rates, 1.1, p, seed, provenance, worst=np.min),
         **_orbits(p, seed, provenance),
         "curves": _curves(soft, widths, p["iso_updates"], provenance),
+        **_nonlinear(p, seed, provenance),
     }
 
 
@@ -111,6 +112,78 @@ def _curves(model: Any, widths: list[float], updates: int, provenance: str) -> x
     )  # fmt: skip
 
 
+def _parity_network(width: int, parametrization: str) -> Any:
+    """Two hidden layers of tanh that learn the sign of the product of three inputs, sixteen samples."""
+    inputs = np.random.default_rng(0).standard_normal((3, 16))
+    inputs *= np.sqrt(3) / np.linalg.norm(inputs, axis=0)
+    return sd.models.DeepNetwork(
+        inputs.T, np.sign(inputs.prod(axis=0)), 2, width=width, feature_strength=1.0, base_width=128,
+        parametrization=parametrization, learning_rate=1.0,
+    )  # fmt: skip
+
+
+def _nonlinear(p: dict[str, Any], seed: int, provenance: str) -> dict[str, xr.Dataset]:
+    """Iso-loss rates of a nonlinear network, by theory and by networks, from the mean log loss of a window."""
+    widths, levels = p["nonlinear_widths"], p["nonlinear_losses"]
+    rates = np.geomspace(*p["nonlinear_rates"], p["nonlinear_points"])
+    updates, window = p["nonlinear_updates"], p["nonlinear_window"]
+    shape = (len(widths), len(BOTH), len(levels))
+    theory, network, error = np.empty(shape), np.empty(shape), np.empty(shape)
+    for i, width in enumerate(widths):
+        for j, name in enumerate(BOTH):
+            net = _parity_network(width, name)
+            if name == "mup" and i:
+                theory[i, j] = theory[0, j]  # the limit of infinite width knows no width
+            else:
+                scores = dmft.loss_curve(net, updates, rates, window=window, samples=p["samples"], seed=seed)
+                theory[i, j] = _crossings(rates, np.log(scores), levels)
+            # the seed variance falls as 1/width, so fewer wide networks have the same error
+            logs = _network_scores(net, rates, updates, window, p["network_units"] // width, seed)
+            network[i, j] = _crossings(rates, logs.mean(axis=1), levels)
+            count = logs.shape[1]
+            left_out = [_crossings(rates, np.delete(logs, k, axis=1).mean(axis=1), levels) for k in range(count)]
+            error[i, j] = np.std(left_out, axis=0) * np.sqrt(count - 1)  # jackknife
+    dims = ("width", "parametrization", "level")
+    coords = {
+        "width": (("width",), widths),
+        "parametrization": (("parametrization",), list(BOTH)),
+        "level": (("level",), levels),
+    }
+    one = build({"iso_loss_learning_rate": (dims, theory)}, coords, source="study", provenance=provenance)
+    other = build(
+        {"iso_loss_learning_rate": (dims, network), "iso_loss_learning_rate_stderr": (dims, error)},
+        coords,
+        source="study",
+        provenance=provenance,
+    )
+    return {"nonlinear_theory": one, "nonlinear_networks": other}
+
+
+def _network_scores(net: Any, rates: np.ndarray, updates: int, window: int, count: int, seed: int) -> np.ndarray:
+    """Mean log loss over the window for every rate and network."""
+    times = range(updates + 1 - window, updates + 1)
+    scores = []
+    for rate in rates:
+        one = dataclasses.replace(net, learning_rate=float(rate))
+        run = sd.simulate(one, times, seed=seed, replicates=count, spectra=False)
+        scores.append(np.log(run["train_loss"].values).mean(axis=1))
+    return np.array(scores)
+
+
+def _crossings(rates: np.ndarray, logs: np.ndarray, levels: list[float]) -> np.ndarray:
+    """Rates at which the score first falls to the levels; linear in logarithms between the rates."""
+    found = []
+    for level in np.log(levels):
+        last = int(np.argmax(logs <= level))
+        if last == 0:
+            raise ValueError(
+                f"the loss {np.exp(level):g} is not crossed between the rates {rates[0]:g} and {rates[-1]:g}"
+            )
+        share = (logs[last - 1] - level) / (logs[last - 1] - logs[last])
+        found.append(rates[last - 1] * (rates[last] / rates[last - 1]) ** share)
+    return np.array(found)
+
+
 def draw(datasets: dict[str, xr.Dataset]) -> dict[str, Figure]:
     """Loss against the rate at each width, and the critical rate against width."""
     curves, rates = datasets["curves"], datasets["rates"]
@@ -139,4 +212,29 @@ def draw(datasets: dict[str, xr.Dataset]) -> dict[str, Figure]:
     ax.minorticks_off()
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
-    return {"Loss against the learning rate, by width": figure, "Critical learning rate against width": critical}
+    return {
+        "Loss against the learning rate, by width": figure,
+        "Critical learning rate against width": critical,
+        "Rates of equal loss of a nonlinear network": _draw_nonlinear(datasets),
+    }
+
+
+def _draw_nonlinear(datasets: dict[str, xr.Dataset]) -> Figure:
+    """Iso-loss rates against width: networks as points with error bars, theory as lines."""
+    theory, networks = (datasets[name]["iso_loss_learning_rate"] for name in ("nonlinear_theory", "nonlinear_networks"))
+    errors = datasets["nonlinear_networks"]["iso_loss_learning_rate_stderr"]
+    figure = Figure(figsize=(5.6, 3.8), layout="constrained")
+    ax = figure.subplots()
+    for name in BOTH:
+        for level, style in zip(theory["level"].values, ("-", "--"), strict=True):
+            chosen = {"parametrization": name, "level": level}
+            label = f"{ {'mup': 'muP', 'ntk': 'neural tangent'}[name] }, loss {level:g}"
+            ax.plot(theory["width"], theory.sel(chosen), style, color=COLORS[name], label=label)
+            ax.errorbar(theory["width"], networks.sel(chosen), errors.sel(chosen), fmt="o", ms=4, color=COLORS[name])
+    ax.set(xscale="log", yscale="log", xlabel="width", ylabel="learning rate that reaches the loss")
+    ax.set_xticks(theory["width"].values, [f"{x:g}" for x in theory["width"].values])
+    ax.set_yticks([0.5, 0.7, 1.0, 1.4], ["0.5", "0.7", "1", "1.4"])
+    ax.minorticks_off()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize="small", title="lines: theory, points: networks", title_fontsize="small")
+    return figure

@@ -37,8 +37,8 @@ class Plan(Generic[Network]):
         Numbers of updates before the records.
     seed : int
         Seed of the run.
-    keep_weights : bool
-        Whether the matrices are kept.
+    keep_weights, keep_spectra : bool
+        Whether the matrices are kept, and their singular values.
     """
 
     model: Network
@@ -49,6 +49,7 @@ class Plan(Generic[Network]):
     clock: np.ndarray
     seed: int
     keep_weights: bool
+    keep_spectra: bool = True
 
     @property
     def shapes(self) -> list[tuple[int, int]]:
@@ -94,7 +95,7 @@ class Plan(Generic[Network]):
 
 def plan_of(
     model: Network, times: Sequence[float] | np.ndarray, seed: int = 0, *, initial: Any = None,
-    method: str = "auto", time_step: float | None = None, save_weights: bool = False,
+    method: str = "auto", time_step: float | None = None, save_weights: bool = False, spectra: bool = True,
 ) -> Plan[Network]:  # fmt: skip
     """Check the arguments of ``simulate`` and put them in numbers."""
     if not isinstance(model, DeepLinearNetwork | DeepNetwork):
@@ -108,7 +109,7 @@ def plan_of(
             f"time_step is {time_step!r}; gradient descent has none: leave it out, and give the model a learning_rate"
         )
     sizes = _linear_sizes(model) if isinstance(model, DeepLinearNetwork) else _nonlinear_sizes(model)
-    plan = Plan(model, *sizes, _clock(times), _whole_seed(seed), save_weights)
+    plan = Plan(model, *sizes, _clock(times), _whole_seed(seed), save_weights, spectra)
     _check_updates(plan)
     if save_weights and len(set(plan.shapes)) > 1:
         remedy = "width = n_features" if isinstance(model, DeepNetwork) else "width_ratio = 1"
@@ -133,7 +134,7 @@ def _check_updates(plan: Plan[Any]) -> None:
 def check_size(plan: Plan[Any], replicates: int, workers: int) -> None:
     """Refuse experiments that would not fit into memory."""
     weights = sum(rows * cols for rows, cols in plan.shapes)
-    values = len(plan.shapes) * max(plan.ranks) + (weights if plan.keep_weights else 0)
+    values = len(plan.shapes) * max(plan.ranks) * plan.keep_spectra + weights * plan.keep_weights
     values += sum(math.prod(shape) for shape in plan.records.values() if shape)
     size = 8 * (replicates * len(plan.clock) * values + workers * plan.state)
     if size > _MAX_BYTES:

@@ -47,7 +47,7 @@ class _Trained(Protocol):
 class _Records:
     """Arrays that the replicates fill, NaN where a run did not come."""
 
-    eigenvalue: np.ndarray  # (layer, replicate, time, rank)
+    eigenvalue: np.ndarray | None  # (layer, replicate, time, rank)
     others: dict[str, np.ndarray]  # (replicate, time, ...)
     converged: np.ndarray  # (replicate, time)
     weight: np.ndarray | None  # (layer, replicate, time, row, col)
@@ -64,6 +64,7 @@ def simulate(
     time_step: None = None,
     threads: int | None = None,
     save_weights: bool = False,
+    spectra: bool = True,
     progress: Progress | None = None,
 ) -> xr.Dataset:
     r"""Train finite networks from random weights, and record them on the way.
@@ -96,6 +97,8 @@ def simulate(
         Number of threads, each with one BLAS thread; all cores by default. The result does not depend on it.
     save_weights : bool
         Keep the matrices as ``weight``, which needs that all have one shape.
+    spectra : bool
+        False leaves out the singular values, the dear part of a record: for losses at many times.
     progress : callable, optional
         Called with (done, total, text).
 
@@ -151,7 +154,8 @@ def simulate(
     """
     indices = replicate_range(replicates)
     plan = plan_of(
-        model, times, seed, initial=initial, method=method, time_step=time_step, save_weights=save_weights
+        model, times, seed, initial=initial, method=method, time_step=time_step, save_weights=save_weights,
+        spectra=spectra,
     )  # fmt: skip
     if threads is not None and threads < 1:
         raise UsageError(f"threads is {threads}; it must be at least 1")
@@ -171,7 +175,7 @@ def _empty(plan: Plan[Any], count: int) -> _Records:
     run = (count, len(plan.clock))
     layers = len(plan.shapes)
     return _Records(
-        eigenvalue=np.full((layers, *run, max(plan.ranks)), np.nan),
+        eigenvalue=np.full((layers, *run, max(plan.ranks)), np.nan) if plan.keep_spectra else None,
         others={name: np.full((*run, *shape), np.nan) for name, shape in plan.records.items()},
         converged=np.zeros(run, dtype=np.int64),
         weight=np.full((layers, *run, *plan.shapes[0]), np.nan) if plan.keep_weights else None,
@@ -202,8 +206,9 @@ def _record(
 ) -> None:
     """Write what is known of a network before its next update."""
     for layer, matrix in enumerate(matrices):
-        values = spectrum(matrix)
-        records.eigenvalue[layer, *place, : len(values)] = values
+        if records.eigenvalue is not None:
+            values = spectrum(matrix)
+            records.eigenvalue[layer, *place, : len(values)] = values
         if records.weight is not None:
             records.weight[layer, *place] = matrix
     for name, value in found.items():
@@ -229,20 +234,26 @@ def _dataset(plan: Plan[Any], indices: range, records: _Records) -> xr.Dataset:
     run = ("layer", "replicate", "time")
     counts = np.array(plan.ranks)[:, None, None] * records.converged
     output = ("sample", "channel")
-    variables: dict[str, Any] = {"eigenvalue": ((*run, "rank"), records.eigenvalue), "rank_count": (run, counts)}
+    variables: dict[str, Any] = {}
+    if records.eigenvalue is not None:
+        variables = {"eigenvalue": ((*run, "rank"), records.eigenvalue), "rank_count": (run, counts)}
     for name, values in records.others.items():
         variables[name] = ((*run[1:], *output[: values.ndim - 2]), values)
     variables["sharpness"] = (run[1:], model.learning_rate * records.others["ntk_top"])
     variables["converged"] = (run[1:], records.converged)
     coords: dict[str, Any] = {
-        "layer": (("layer",), [f"W{layer}" for layer in range(len(plan.shapes))]),
-        "n_rows": (("layer",), [rows for rows, _ in plan.shapes]),
-        "n_cols": (("layer",), [cols for _, cols in plan.shapes]),
-        "matrix": (("layer",), [plan.matrix] * len(plan.shapes)),
         "replicate": (("replicate",), np.array(indices)),
         "time": (("time",), plan.clock.astype(np.float64), {"clock": "step"}),
-        "rank": (("rank",), np.arange(max(plan.ranks))),
     }
+    if records.eigenvalue is not None or records.weight is not None:
+        coords |= {
+            "layer": (("layer",), [f"W{layer}" for layer in range(len(plan.shapes))]),
+            "n_rows": (("layer",), [rows for rows, _ in plan.shapes]),
+            "n_cols": (("layer",), [cols for _, cols in plan.shapes]),
+            "matrix": (("layer",), [plan.matrix] * len(plan.shapes)),
+        }
+    if records.eigenvalue is not None:
+        coords["rank"] = (("rank",), np.arange(max(plan.ranks)))
     if "network_output" in plan.records:
         inputs, outputs = plan.records["network_output"]
         sets = np.where(np.arange(inputs) < plan.samples, "train", "test")

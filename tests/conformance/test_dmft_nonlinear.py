@@ -12,7 +12,7 @@ import pytest
 
 import sdespec as sd
 from sdespec.core.errors import NumericalError, UsageError
-from sdespec.theory.dmft import nonlinear_solver
+from sdespec.theory.dmft import nonlinear_solver, predict_with_errors
 from sdespec.theory.dmft.nonlinear_solver import SiteDynamics
 
 SAMPLES = 20_000
@@ -140,6 +140,23 @@ def test_five_outputs_have_four_outliers_and_then_a_fifth():
     np.testing.assert_allclose(_leading(theory, 4), [4.05, 3.92, 3.85, 3.82, 2.06], rtol=0.015)
 
 
+def test_ten_outputs_have_nine_outliers():
+    """Recorded after 4 and 7 big steps, within 1.5 % (known to about .5 %); three barely beyond the edge after one."""
+    net = sd.models.DeepNetwork(_sphere(30, 10, 12).T, np.eye(10) - 0.1, 2, feature_strength=6.0, learning_rate=3.0)
+    theory = sd.predict(net, [1, 4, 7], samples=16_000, solver_tolerance=0.05)
+    np.testing.assert_allclose(_leading(theory, 1), [2.021, 2.013, 2.008], rtol=0.005)
+    recorded = [2.700, 2.692, 2.677, 2.665, 2.660, 2.646, 2.635, 2.586, 2.465]
+    np.testing.assert_allclose(_leading(theory, 4), recorded, rtol=0.015)
+    last = _leading(theory, 7)
+    assert len(last) == 9
+    np.testing.assert_allclose(last[[0, -1]], [2.987, 2.798], rtol=0.015)
+    np.testing.assert_allclose(
+        10.0 * theory.train_loss, [0.697, 0.155, 0.0220], rtol=0.02
+    )  # recorded: the sum over outputs
+    foil = sd.predict(net, [4], samples=4000, solver_tolerance=0.05, approximation="independent_spike")
+    assert _leading(foil, 4)[0] < 0.95 * 2.700
+
+
 def test_the_tolerance_of_the_solver_hardly_matters():
     """Eight samples, outliers after 10 and 99 updates at 1e-2 and 3e-2: within .3 %."""
     net = sd.models.DeepNetwork(
@@ -255,6 +272,24 @@ def test_two_layers_and_gaussian_integration_by_parts():
         moved = moved + wrong @ value
         slope_moved = slope_moved + wrong @ tangent
     assert (np.abs(tangent.mean(axis=1) / net.gamma - output) > bar).any()  # without what was learned
+
+
+def test_outliers_of_finite_networks_lie_below_by_their_inverse_width():
+    """N (mean - theory) in [-6, 2], the same at two widths; bars are 4 standard errors of means and theory."""
+    net, times = _net(feature_strength=3.0), [5, 11]
+    theory = predict_with_errors(net, times, samples=20_000)
+    limit = np.sqrt(theory.outlier.sel(layer="W1").values[:, 0])
+    limit_error = theory.outlier_stderr.sel(layer="W1").values[:, 0] / (2.0 * limit)
+    for width, count in ((64, 512), (128, 512)):
+        runs = sd.simulate(_net(feature_strength=3.0, width=width), times, seed=3, replicates=count)
+        tops = np.sqrt(runs.eigenvalue.sel(layer="W1").values[..., 0])
+        bias = width * (tops.mean(axis=0) - limit)
+        bar = 4.0 * width * np.hypot(tops.std(axis=0, ddof=1) / math.sqrt(count), limit_error)
+        assert (bar < 1.6).all()
+        assert (bias - bar > -6.0).all()
+        assert (bias + bar < 2.0).all()
+        late = width * (tops.mean(axis=0)[1] - limit[0])  # a record of another time
+        assert not -6.0 < late < 2.0
 
 
 def test_networks_of_finite_width_agree():

@@ -12,7 +12,7 @@ import pytest
 
 import sdespec as sd
 from sdespec.core.errors import UsageError
-from sdespec.models import DeepLinearNetwork, DysonLaguerre
+from sdespec.models import DeepLinearNetwork, DeepNetwork, DysonLaguerre
 from sdespec.training import simulate
 
 INF = math.inf
@@ -202,3 +202,18 @@ def test_what_is_refused(options, message: str) -> None:
     arguments = {"model": NET, "times": [1], "seed": 0} | options
     with pytest.raises(UsageError, match=message):
         simulate(arguments.pop("model"), arguments.pop("times"), **arguments)
+
+
+@pytest.mark.parametrize("save_weights", [False, True])
+def test_losses_without_spectra(save_weights: bool) -> None:
+    """All that is left is the same to the bit, and a file holds it."""
+    inputs = np.random.default_rng(0).standard_normal((4, 12))
+    nonlinear = DeepNetwork(inputs, [1.0, -1.0, 1.0, 1.0], 2, width=12, learning_rate=0.5)
+    linear = DeepLinearNetwork(1.0, 2.0, 2, feature_strength=4.0, learning_rate=0.01, input_dim=10)
+    for model in (nonlinear, linear):
+        whole = simulate(model, [0, 2, 5], seed=3, replicates=2, save_weights=save_weights)
+        part = simulate(model, [0, 2, 5], seed=3, replicates=2, save_weights=save_weights, spectra=False)
+        assert set(whole.data_vars) - set(part.data_vars) == {"eigenvalue", "rank_count"}
+        assert ("layer" in part.dims) == save_weights
+        for name, values in part.data_vars.items():
+            np.testing.assert_array_equal(values, whole[name])
