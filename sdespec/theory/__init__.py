@@ -2,6 +2,7 @@
 
 from sdespec.theory.density import SpectralLaw, spectral_law
 from sdespec.theory.ensembles import stationary_ensemble, transition_ensemble
+from sdespec.theory.equivalent import GaussianEquivalent, gaussian_equivalent
 from sdespec.theory.moments import (
     log_elementary_moment,
     square_trace_mean,
@@ -12,7 +13,9 @@ from sdespec.theory.moments import (
 from sdespec.theory.predict import predict
 
 __all__ = [
+    "GaussianEquivalent",
     "SpectralLaw",
+    "gaussian_equivalent",
     "log_elementary_moment",
     "predict",
     "spectral_law",
