@@ -85,6 +85,8 @@ class Fitting:
 
     laws: tuple[str, ...] = ("gamma", "inverse_gamma", "log_normal", "pareto")
     """Laws to fit, by name."""
+    pool: tuple[str, ...] = ()
+    """Dims to pool, replicate or time: their spectra are fitted jointly."""
     min_tail: int = 10
     """Smallest number of eigenvalues in a tail."""
     ks: Literal["two-sided", "left"] = "two-sided"

@@ -25,6 +25,7 @@ def fit(
     spectra: Any,
     *,
     laws: Sequence[str] = ("gamma", "inverse_gamma", "log_normal", "pareto"),
+    pool: Sequence[str] = (),
     min_tail: int = 10,
     ks: Ks = "two-sided",
     threshold: float | None = None,
@@ -46,8 +47,16 @@ def fit(
     spectra : xarray.Dataset or source
         Result of ``measure`` or ``simulate``, or anything that ``measure`` takes.
     laws : sequence of str
-        Names of laws in snake case. All but ``pareto`` are fitted to the whole spectrum; ``pareto`` is the fitted
-        tail, with the threshold as its minimum and the likelihood of the tail alone.
+        Names of laws in snake case, those of ``sdespec.fits.law``. All but ``pareto`` and ``truncated_pareto`` are
+        fitted to the whole spectrum; these two are fitted tails, with the threshold as their minimum and the
+        likelihood of the tail alone. ``law_note`` says what to know of a fit, or why there is none: a beta prime law
+        without a tail has ``b`` infinite and the note ``no tail``.
+    pool : sequence of str
+        Dims among ``replicate`` and ``time`` whose spectra are fitted jointly, as independent matrices of one law;
+        the variables of the fit do not have them. Tail and laws see all values at once, and the draws of the
+        p-values pool as many spectra. Bulk and regime are those of single matrices: numbers are means, outliers
+        are all of them together, the regime is that of more than half of the matrices. Successive times of one
+        training are not independent: pool times that are far apart only.
     min_tail : int
         Smallest number of eigenvalues in a tail, at least 3.
     ks : {"two-sided", "left"}
@@ -88,8 +97,13 @@ def fit(
 
     Notes
     -----
-    Intervals of parameters and of the exponent treat eigenvalues as independent, which those of one matrix are
-    not; p-values with ``calibration="ensemble"`` do not.
+    With ``bootstrap > 0`` p-values and intervals of the parameters of whole-spectrum laws come from draws of whole
+    spectra, as rigid as ``calibration`` says; each is fitted anew, the threshold of a tail included. Without, the
+    intervals suppose independent values, as that of the exponent always does. "Power law" is said only of a broad
+    tail where the power law is not rejected and both rivals are, at the level 5 % of such draws: log-normal tails
+    centred at or above the median of the spectrum (``log_normal_p_value``), and exponential cutoffs in the lower
+    half of the tail's decades (``cutoff_p_value``). Weaker rivals hold the power law as a limit and cannot be
+    excluded by any finite spectrum.
 
     References
     ----------
@@ -117,7 +131,9 @@ def fit(
         spectra = measure(spectra, seed=seed)
     if reference is not None and not isinstance(reference, xr.Dataset):
         reference = measure(reference, null="none")
-    return fit_dataset(spectra, options=options, seed=seed, threads=threads, reference=reference, progress=progress)
+    return fit_dataset(
+        spectra, options=options, seed=seed, threads=threads, reference=reference, pool=pool, progress=progress
+    )
 
 
 def summary(ds: xr.Dataset) -> str:
@@ -171,6 +187,7 @@ def rows(ds: xr.Dataset) -> tuple[list[str], list[list[str]]]:
         raise InputError("the Dataset has no dim 'layer'; give a result of measure or fit")
     if is_run(ds):
         return run_rows(ds)
+    ds = without_pooled(ds)
     if "replicate" in ds.dims:
         raise UsageError("select one replicate first, with ds.isel(replicate=0)")
     if "time" in ds.dims:
@@ -209,6 +226,12 @@ def _row(one: xr.Dataset, fitted: bool) -> list[str]:
     ]
 
 
+def without_pooled(ds: xr.Dataset) -> xr.Dataset:
+    """Leave out the dims over which a fit was pooled, at their first entry."""
+    dims = [dim for dim in str(ds.attrs.get("pool", "")).split() if dim in ds.dims]
+    return ds.isel(dict.fromkeys(dims, 0), drop=True)
+
+
 def number(value: float, form: str = ".3g") -> str:
     """Format a number, ``-`` where there is none."""
     return format(value, form) if math.isfinite(value) else "-"
@@ -230,6 +253,7 @@ def closing(ds: xr.Dataset) -> str:
     if is_run(ds):
         return run_closing(ds)
     when = ""
+    ds = without_pooled(ds)
     if "time" in ds.dims:
         count = ds.sizes["time"]
         ds = ds.isel(time=-1)

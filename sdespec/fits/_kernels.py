@@ -1,4 +1,4 @@
-"""Compiled kernels of the exact threshold scan; ``_reference`` holds the plain twins."""
+"""Compiled kernels of the threshold scan and of the splice; ``_reference`` holds the plain twins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ import numpy as np
 
 from sdespec.core.jit import kernel
 
-__all__ = ["candidate_distances", "gamma_shape", "scan", "tails"]
+__all__ = [
+    "candidate_distances",
+    "fit_unit_gamma",
+    "gamma_shape",
+    "scan",
+    "splice_profile",
+    "tails",
+    "unit_gamma_moments",
+]
 
 # Candidates are visited coarse to fine down to this stride, then in order: few of them set a record, and memory
 # is read in sequence.
@@ -17,6 +25,8 @@ _COARSE_POINTS = 32
 _STACK = 256
 # Above the rounding of exp: a block is skipped only where it cannot raise the maximum by even one ulp.
 _SLACK = 1e-15
+# Bulks narrower than 0.1 % are given this shape: the sums of the moments have about 10 sqrt(shape) terms.
+_LARGEST_SHAPE = 1e6
 
 
 @kernel
@@ -192,3 +202,145 @@ def gamma_shape(contrast: float) -> float:
         if abs(change * k) < 1e-15:
             break
     return k
+
+
+@kernel
+def _digamma_trigamma(k: float) -> tuple[float, float]:
+    """Psi and its derivative from their asymptotic series at z >= 10, reached by recurrence."""
+    z = k
+    value = 0.0
+    slope = 0.0
+    while z < 10.0:
+        value -= 1.0 / z
+        slope += 1.0 / (z * z)
+        z += 1.0
+    r = 1.0 / z
+    q = r * r
+    value += math.log(z) - r * 0.5 - q * (1 / 12 - q * (1 / 120 - q * (1 / 252 - q * (1 / 240 - q * (1 / 132)))))
+    slope += r + q * (0.5 + r * (1 / 6 - q * (1 / 30 - q * (1 / 42 - q * (1 / 30)))))
+    return value, slope
+
+
+@kernel
+def unit_gamma_moments(k: float, b: float) -> tuple[float, float, float, float, float, float]:
+    """Density u^(k-1) exp(-b u) / Z on (0, 1), k > 0, b >= 0.
+
+    Returns log Z, E u, E log u, Var u, Cov(u, log u), Var log u. Z exp(b) = sum_j b^j / (k (k+1) ... (k+j)): all terms
+    are positive, and so are those of the derivatives.
+    """
+    if b > k + 40.0 + 10.0 * math.sqrt(k):  # less than 1e-16 is cut off
+        psi, psi_slope = _digamma_trigamma(k)
+        log_b = math.log(b)
+        return math.lgamma(k) - k * log_b, k / b, psi - log_b, k / (b * b), 1.0 / b, psi_slope
+    first = 1.0 / k
+    term, harmonic, squares = first, first, first * first
+    z = u = uu = log_sum = log_squares = u_log = 0.0
+    following = 1.0 / (k + 1.0)
+    j = 0.0
+    while True:
+        after = 1.0 / (k + j + 2.0)
+        z += term
+        log_sum += term * harmonic
+        log_squares += term * (harmonic * harmonic + squares)
+        term_u = term * k * following
+        u += term_u
+        u_log += term_u * (harmonic - first + following)
+        uu += term_u * (k + 1.0) * after
+        if term * (k + j + 1.0) <= 1e-17 * z * (k + j + 1.0 - b):
+            break
+        term *= b * following
+        harmonic += following
+        squares += following * following
+        following = after
+        j += 1.0
+    inverse = 1.0 / z
+    mean, mean_log = u * inverse, -log_sum * inverse
+    return (
+        math.log(z) - b,
+        mean,
+        mean_log,
+        uu * inverse - mean * mean,
+        -u_log * inverse - mean * mean_log,
+        log_squares * inverse - mean_log * mean_log,
+    )
+
+
+@kernel
+def fit_unit_gamma(k: float, b: float, mean: float, mean_log: float, tolerance: float) -> tuple[float, float, float]:
+    """Maximum likelihood of that density from E u and E log u: k, b, and the log-likelihood of one value.
+
+    Newton's method from (k, b) in the natural parameters of the family, in which the likelihood is concave; it stops
+    where the gain still to come is below ``tolerance``, and adds it.
+    """
+    flat = -1.0 / mean_log
+    if flat <= mean * (flat + 1.0):  # the likelihood falls with b from b = 0
+        return flat, 0.0, (flat - 1.0) * mean_log + math.log(flat)
+    log_z, e_u, e_log, v_u, cov, v_log = unit_gamma_moments(k, b)
+    value = (k - 1.0) * mean_log - b * mean - log_z
+    for _ in range(100):
+        g_k, g_b = mean_log - e_log, e_u - mean
+        det = v_u * v_log - cov * cov
+        if not det > 0.0:  # lost to rounding
+            break
+        d_k, d_b = (v_u * g_k + cov * g_b) / det, (v_log * g_b + cov * g_k) / det
+        gain = 0.5 * (g_k * d_k + g_b * d_b)
+        if gain < tolerance:
+            if k + d_k > 0.0 and b + d_b >= 0.0:
+                return k + d_k, b + d_b, value + gain
+            break
+        step = min(1.0, 0.9 * k / max(-d_k, 1e-300))
+        improved = False
+        while step > 1e-9 and not improved:
+            k_new, b_new = min(k + step * d_k, _LARGEST_SHAPE), max(b + step * d_b, 0.0)
+            log_z, e_u, e_log, v_u, cov, v_log = unit_gamma_moments(k_new, b_new)
+            value_new = (k_new - 1.0) * mean_log - b_new * mean - log_z
+            improved = value_new > value
+            step *= 0.5
+        if not improved:
+            break
+        k, b, value = k_new, b_new, value_new
+    return k, b, value
+
+
+@kernel
+def splice_profile(
+    y: np.ndarray, below: np.ndarray, sums: np.ndarray, min_bulk: int, min_tail: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log-likelihood of a gamma law below and a Pareto law from each distinct value on, shares free; shape; rate.
+
+    The densities are those of value / threshold, and so is the rate; the likelihood is that of the values
+    themselves. -inf where too few values are on either side; the first entry is the Pareto law alone, shape NaN.
+    """
+    distinct = len(y)
+    total = below[distinct]
+    value = np.full(distinct, -np.inf)
+    shape = np.full(distinct, np.nan)
+    rate = np.full(distinct, np.nan)
+    u_sum = log_sum = 0.0  # of value / threshold below the threshold
+    k = b = 0.0
+    for i in range(distinct):
+        size = total - below[i]
+        if size < min_tail or sums[i] <= 0.0:
+            break
+        tail = size * (math.log(size / sums[i]) - 1.0) - sums[i] - total * y[i]
+        if i == 0:
+            value[0] = tail
+            continue
+        gap = y[i] - y[i - 1]
+        u_sum = (u_sum + below[i] - below[i - 1]) * math.exp(-gap)
+        log_sum -= below[i] * gap
+        if below[i] < min_bulk or i < 3:
+            continue
+        mean, mean_log = u_sum / below[i], log_sum / below[i]
+        if b > 0.0:
+            b *= math.exp(gap)
+        if not 0.0 < b < 1e300:
+            contrast = math.log(mean) - mean_log
+            k = min(gamma_shape(contrast), _LARGEST_SHAPE) if contrast > 0.0 else _LARGEST_SHAPE
+            b = k / mean
+        k, b, bulk = fit_unit_gamma(k, b, mean, mean_log, 1e-4 / total)
+        shares = below[i] * math.log(below[i] / total) + size * math.log(size / total)
+        value[i] = below[i] * bulk + shares + tail
+        shape[i] = k
+        rate[i] = b
+    return value, shape, rate

@@ -17,14 +17,21 @@ from sdespec.core.dataset import extend
 from sdespec.core.errors import InputError, UsageError
 from sdespec.core.provenance import record
 from sdespec.fits.bulk import outliers
+from sdespec.fits.likelihood import law_parameters
 from sdespec.fits.spectrum import FitOptions, SpectrumFit, fit_spectrum
-from sdespec.laws import law_class
 
 __all__ = ["Progress", "fit_dataset"]
 
 Progress = Callable[[int, int, str], None]
 
 _RUN_DIMS = ("layer", "replicate", "time")
+_EVIDENCE = {
+    "tail_p_value": "power_law",
+    "tail_p_against_log_normal": "against_log_normal",
+    "tail_p_against_cutoff": "against_cutoff",
+    "log_normal_p_value": "log_normal",
+    "cutoff_p_value": "cutoff",
+}
 _PARAMETERS = ("shape", "scale", "exponent", "minimum")
 
 
@@ -35,9 +42,10 @@ def fit_dataset(
     seed: int = 0,
     threads: int | None = None,
     reference: xr.Dataset | None = None,
+    pool: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    """Fit each spectrum (layer, replicate, time) of a Dataset.
+    """Fit each spectrum (layer, replicate, time) of a Dataset, or pools of them.
 
     Parameters
     ----------
@@ -51,18 +59,22 @@ def fit_dataset(
         Number of threads; all cores by default. The result does not depend on it.
     reference : xarray.Dataset, optional
         Spectra whose bulk variance ``inflated_bulk`` is judged against; the first time where there is a time axis.
+    pool : sequence of str
+        Dims among ``replicate`` and ``time`` whose spectra are fitted jointly, as independent matrices.
     progress : callable, optional
         Called with (done, total, layer).
 
     Returns
     -------
     xarray.Dataset
-        The input with the variables of the fit.
+        The input with the variables of the fit; they do not have the pooled dims.
 
     Raises
     ------
     InputError
         If the Dataset holds no spectra.
+    UsageError
+        If a dim or an option is not allowed.
     """
     if "eigenvalue" not in spectra or "layer" not in spectra.dims:
         raise InputError("the Dataset holds no 'eigenvalue' over 'layer'; give a result of measure or simulate")
@@ -73,9 +85,10 @@ def fit_dataset(
         raise UsageError(f"threads is {threads}; it must be at least 1")
     if not options.laws:
         raise UsageError("laws is empty; name one or more, such as ('gamma',)")
-    dims = tuple(dim for dim in _RUN_DIMS if dim in spectra["eigenvalue"].dims)
+    pooled = _check_pool(spectra, pool)
+    dims = tuple(dim for dim in _RUN_DIMS if dim in spectra["eigenvalue"].dims and dim not in pooled)
     shape = tuple(spectra.sizes[dim] for dim in dims)
-    variance = _reference_variance(spectra, reference, options)
+    variance = {} if reference is None and "time" in pooled else _reference_variance(spectra, reference, options)
     cells = list(np.ndindex(shape))
     done = 0
 
@@ -83,8 +96,8 @@ def fit_dataset(
         return _fit_cell(spectra, dims, cell, options=options, seed=seed, reference=variance)
 
     fits = np.empty(shape, dtype=object)
-    with ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
-        for cell, fitted in zip(cells, pool.map(run, cells), strict=True):
+    with ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as executor:
+        for cell, fitted in zip(cells, executor.map(run, cells), strict=True):
             fits[cell] = fitted
             done += 1
             if progress is not None:
@@ -92,6 +105,7 @@ def fit_dataset(
     n_modes = max((fitted.bulk.n_outliers for fitted in fits.flat if fitted.bulk is not None), default=0)
     width = max(n_modes, 1, spectra["alignment"].sizes["mode"] if "alignment" in spectra else 0)
     arguments: dict[str, Any] = {"spectra": spectra, "seed": seed, "reference": reference, **vars(options)}
+    arguments |= {"pool": pooled} if pooled else {}
     return extend(
         spectra,
         _variables(fits, dims, options, width),
@@ -108,8 +122,37 @@ def fit_dataset(
             "calibration": options.calibration,
             "ci_kind": "bootstrap with re-searched threshold" if options.bootstrap else "exact at fixed threshold",
             "ci_prob": options.level,
+            "parameter_ci_kind": _parameter_ci_kind(options),
+            "pool": " ".join(pooled),
         },
     )
+
+
+def _parameter_ci_kind(options: FitOptions) -> str:
+    """Where the intervals of the parameters of whole-spectrum laws come from."""
+    if options.bootstrap == 0:
+        return "likelihood, independent values"
+    return "draws of whole spectra" if options.calibration == "ensemble" else "draws of independent values"
+
+
+def _check_pool(spectra: xr.Dataset, pool: Sequence[str]) -> tuple[str, ...]:
+    """Dims to be pooled, in the order of the Dataset."""
+    if isinstance(pool, str):
+        raise UsageError(f"pool is {pool!r}; give the dims as a sequence, such as pool=({pool!r},)")
+    for dim in pool:
+        if dim == "layer":
+            raise UsageError("layers are not pooled: their scales and shapes differ; rescale and join them first")
+        if dim not in _RUN_DIMS or dim not in spectra["eigenvalue"].dims:
+            present = [str(d) for d in spectra["eigenvalue"].dims if d in _RUN_DIMS[1:]]
+            raise UsageError(f"pool names {dim!r}, which is no dim of the spectra; allowed here: {present}")
+    return tuple(dim for dim in _RUN_DIMS if dim in pool)
+
+
+def _rows(array: xr.DataArray) -> np.ndarray:
+    """Spectra without padding, one row each; rows without any value are left out."""
+    values = array.values.reshape(-1, array.sizes["rank"])
+    values = values[np.isfinite(values).any(axis=1)]
+    return np.asarray(values[:, np.isfinite(values).any(axis=0)])
 
 
 def _fit_cell(
@@ -126,11 +169,10 @@ def _fit_cell(
     status = str(one["status"].values) if "status" in one.coords else "ok"
     if status != "ok":
         return SpectrumFit(status=status)
-    values = one["eigenvalue"].values
-    values = values[np.isfinite(values)]
+    values = _rows(one["eigenvalue"])
     null = None
     if "null_eigenvalue" in one:
-        null = one["null_eigenvalue"].values[:, : len(values)]
+        null = one["null_eigenvalue"].values.reshape(-1, one.sizes["rank"])[:, : values.shape[1]]
     stream = np.random.SeedSequence([seed, zlib.crc32(name.encode()), *cell[1:]])
     return fit_spectrum(
         values,
@@ -140,8 +182,16 @@ def _fit_cell(
         null=null,
         seed=int(stream.generate_state(1, np.uint64)[0] >> 1),
         reference_variance=reference.get(name, math.nan),
-        initial=str(one["at_initialization"].values) if "at_initialization" in one else "",
+        initial=_initial(one),
     )
+
+
+def _initial(one: xr.Dataset) -> str:
+    """The initial law that the entries still fill, where all pooled matrices agree."""
+    if "at_initialization" not in one:
+        return ""
+    names = set(one["at_initialization"].values.ravel().astype(str))
+    return names.pop() if len(names) == 1 else ""
 
 
 def _reference_variance(spectra: xr.Dataset, reference: xr.Dataset | None, options: FitOptions) -> dict[str, float]:
@@ -186,7 +236,7 @@ def _coords(options: FitOptions, width: int) -> dict[str, tuple[Sequence[str], A
 
 
 def _parameters(options: FitOptions) -> tuple[str, ...]:
-    used = [name for law_name in options.laws for name in law_class(law_name).parameter_names()]
+    used = [name for law_name in options.laws for name in law_parameters(law_name)]
     return tuple(dict.fromkeys([*(p for p in _PARAMETERS if p in used), *used]))
 
 
@@ -279,6 +329,10 @@ def _law_columns(fits: np.ndarray, dims: tuple[str, ...], options: FitOptions) -
         "log_likelihood": ((*dims, "law"), _column(fits, each(lambda f, n: f.laws[n].log_likelihood), inner)),
         "law_ks_distance": ((*dims, "law"), _column(fits, each(lambda f, n: f.laws[n].ks_distance), inner)),
         "p_value": ((*dims, "law"), _column(fits, each(lambda f, n: f.law_p_values[n]), inner)),
+        "law_note": (
+            (*dims, "law"),
+            _column(fits, lambda f: np.array([f.law_notes.get(n, "") for n in options.laws], object), inner, "text"),
+        ),
     }
 
 
@@ -291,12 +345,14 @@ def _variables(
         "ks_mp_rest",
         "ks_mp_shuffled",
         "ks_mp_null_quantile",
-        "tail_p_value",
+        "no_tail_p_value",
         "tail_exponent_shuffled",
         "tail_z_exponential",
         "tail_z_null_quantile",
     ):
         out[name] = (dims, _column(fits, operator.attrgetter(name)))
+    for variable, name in _EVIDENCE.items():
+        out[variable] = (dims, _column(fits, operator.attrgetter(f"tail_evidence.{name}")))
     out["regime"] = (dims, _column(fits, lambda f: "" if f.regime is None else f.regime.name, kind="text"))
     out["verdict_text"] = (dims, _column(fits, lambda f: f.verdict, kind="text"))
     out["preferred_law"] = (dims, _column(fits, lambda f: f.preferred_law, kind="text"))

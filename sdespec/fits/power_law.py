@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,16 +14,13 @@ from scipy import special
 
 from sdespec.core.errors import SpectrumError, UsageError
 from sdespec.fits import _kernels
-from sdespec.fits.validation import check_resamples, check_spectrum
+from sdespec.fits.sample import SMALLEST_TAIL, Ks, PositiveSample, check_options, no_candidate, positive_sample
 
-__all__ = ["Ks", "PowerLawTail", "ThresholdCurve", "power_law_tail", "threshold_curve"]
-
-Ks = Literal["two-sided", "left"]
+__all__ = ["Ks", "PowerLawTail", "power_law_tail", "power_law_tails"]
 
 STEEP_EXPONENT = 8.0
-_SMALLEST_TAIL = 2
 # Share of the chosen thresholds left out at either end, in units of (1 - level) / 2: set by simulation, so that a 95 %
-# interval covers 94 and 97 % of 3000 samples of 1000 values, gamma bulks with 200 Pareto values of exponent 2 and 3.
+# interval covers 94 and 98 % of samples of 1000 values, gamma bulks with 200 Pareto values of exponent 2 and 3.
 _OUTER_THRESHOLDS = 3.0
 
 
@@ -70,64 +69,6 @@ class PowerLawTail:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class ThresholdCurve:
-    """Exponent and distance against the threshold.
-
-    Attributes
-    ----------
-    threshold : ndarray, (m,)
-        Thresholds, ascending.
-    exponent : ndarray, (m,)
-        Maximum-likelihood exponent of each tail.
-    ks_distance : ndarray, (m,)
-        Distance of each tail.
-    n_tail : ndarray of int, (m,)
-        Values in each tail.
-    """
-
-    threshold: np.ndarray
-    exponent: np.ndarray
-    ks_distance: np.ndarray
-    n_tail: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Positive values in ascending order, their logs, and how many zeros there were."""
-
-    values: np.ndarray
-    logs: np.ndarray
-    n_zeros: int
-
-
-def _sample(values: ArrayLike) -> _Sample:
-    """Sort first: three comparisons then tell a valid sample; anything else is left to the full check."""
-    array = np.asarray(values)
-    if array.ndim != 1 or array.dtype != np.float64:
-        array = check_spectrum(array)
-    ordered = np.sort(array)
-    if len(ordered) == 0 or not (ordered[0] >= 0.0 and ordered[-1] < math.inf):
-        check_spectrum(array)
-    n_zeros = int(np.searchsorted(ordered, 0.0, side="right"))
-    positive = ordered[n_zeros:]
-    # With the middle value apart from both ends there are three distinct values.
-    middle = positive[len(positive) // 2] if len(positive) else 0.0
-    if len(positive) < 3 or not positive[0] < middle < positive[-1]:
-        check_spectrum(array)
-    return _Sample(positive, np.log(positive), n_zeros)
-
-
-def _check_options(min_tail: int, ks: str, level: float = 0.95, bootstrap: int = 0) -> None:
-    if ks not in ("two-sided", "left"):
-        raise UsageError(f"ks is {ks!r}; allowed: two-sided, left")
-    if min_tail < _SMALLEST_TAIL:
-        raise UsageError(f"min_tail is {min_tail}; a tail needs at least {_SMALLEST_TAIL} values")
-    if not 0.0 < level < 1.0:
-        raise UsageError(f"level is {level}; it must lie between 0 and 1")
-    check_resamples(bootstrap)
-
-
 def _exact_interval(degrees: int, log_sum: float, level: float) -> tuple[float, float]:
     """Interval of the exponent from 2 (exponent - 1) S ~ chi-square with 2 ``degrees``."""
     lower, upper = special.gammaincinv(float(degrees), [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
@@ -174,7 +115,7 @@ def _bootstrap_interval(
     )
 
 
-def _at_threshold(sample: _Sample, threshold: float, two_sided: bool) -> tuple[int, float, float]:
+def _at_threshold(sample: PositiveSample, threshold: float, two_sided: bool) -> tuple[int, float, float]:
     """Start of the tail, distance and S at a threshold that is given."""
     if not (math.isfinite(threshold) and threshold > 0.0):
         raise UsageError(f"threshold is {threshold}; it must be a positive finite number")
@@ -182,10 +123,10 @@ def _at_threshold(sample: _Sample, threshold: float, two_sided: bool) -> tuple[i
     n_tail = len(sample.values) - start
     excess = sample.logs[start:] - math.log(threshold)
     log_sum = float(excess.sum())
-    if n_tail < _SMALLEST_TAIL or log_sum <= 0.0:
+    if n_tail < SMALLEST_TAIL or log_sum <= 0.0:
         raise SpectrumError(
             f"{n_tail} values at or above the threshold {threshold:g} (largest value {sample.values[-1]:g}); "
-            f"at least {_SMALLEST_TAIL} that are not all equal to it are needed"
+            f"at least {SMALLEST_TAIL} that are not all equal to it are needed"
         )
     tail = sample.values[start:]
     before = np.searchsorted(tail, tail, side="left") / n_tail
@@ -194,7 +135,7 @@ def _at_threshold(sample: _Sample, threshold: float, two_sided: bool) -> tuple[i
     return start, float(max((model - before).max(), (upto - model).max())), log_sum
 
 
-def _notes(sample: _Sample, exponent: float, start: int, n_distinct: int, *, last: bool) -> tuple[str, ...]:
+def _notes(sample: PositiveSample, exponent: float, start: int, n_distinct: int, *, last: bool) -> tuple[str, ...]:
     decades = (sample.logs[-1] - sample.logs[start]) / math.log(10.0)
     flags = (
         ("zeros dropped", sample.n_zeros > 0),
@@ -263,13 +204,30 @@ def power_law_tail(
 
     Without resamples the interval is exact for independent values and a threshold fixed beforehand:
     2 (exponent - 1) S is chi-square with 2 (n_tail - 1) degrees of freedom where the threshold is one of the
-    values, 2 n_tail where it is not. It ignores the choice of the threshold and covers too little: 69 and 81 % for
-    95 % on 1000 values, of which 200 are Pareto with exponent 2 and 3 beyond a gamma bulk. With resamples the
+    values, 2 n_tail where it is not. It ignores the choice of the threshold and covers too little. With resamples the
     interval is the hull of this one, of the central part of the resampled exponents, and of the exact intervals at
-    the thresholds that the resamples choose, the outer 7.5 % of them left out at either end; it covers 94 and 97 % in
-    these two cases, 88 % with 40 Pareto values in 200, and up to 100 % where the threshold is easy. All suppose
-    independent values, which the eigenvalues of one matrix are not. A threshold that is given leaves nothing to
-    search: then the interval is the exact one.
+    the thresholds that the resamples choose, the outer 7.5 % of them left out at either end. Cover of 95 % intervals
+    (1000 samples each, standard error 0.7 %; 200 resamples), and their median width:
+
+    ===================================  =====  ============  ==============
+    sample                               n      exact         with resamples
+    ===================================  =====  ============  ==============
+    gamma bulk, 20 % Pareto, exponent 2  1000   0.689 (0.25)  0.941 (0.39)
+    the same, exponent 3                 1000   0.832 (0.55)  0.978 (0.99)
+    the same, exponent 4                 1000   0.897 (0.85)  0.985 (1.40)
+    gamma bulk, 20 % Pareto, exponent 2  200    0.775 (0.40)  0.957 (0.65)
+    the same, exponent 3                 200    0.438 (0.65)  0.895 (1.40)
+    the same, exponent 4                 200    0.633 (1.68)  0.933 (3.06)
+    Pareto, exponent 2.5                 100    0.922 (0.63)  0.993 (0.99)
+    Pareto, exponent 2.5                 1000   0.908 (0.19)  0.986 (0.29)
+    ===================================  =====  ============  ==============
+
+    No part of the hull can be left out, nor be replaced by the mixture of the exact laws at the thresholds of the
+    resamples, without losing the cases with a bulk. ``splice`` covers 94 to 96 % in all of them, with intervals
+    that are 18 to 40 % shorter on the samples of 1000 and on Pareto values; where the bulk may be a gamma law, take
+    its interval. All suppose independent values, which
+    the eigenvalues of one matrix are not. A threshold that is given leaves nothing to search: then the interval is the
+    exact one.
 
     An exponent alone is no evidence for a power law: Gaussian matrices give exponents between 3 and 14.
 
@@ -284,8 +242,8 @@ def power_law_tail(
     >>> round(tail.exponent, 1), tail.n_tail > 500
     (2.5, True)
     """
-    _check_options(min_tail, ks, level, bootstrap)
-    sample = _sample(values)
+    check_options(min_tail, ks, level, bootstrap)
+    sample = positive_sample(values)
     two_sided = ks == "two-sided"
     if threshold is None:
         return _search(sample, min_tail, two_sided, bootstrap, level, seed)
@@ -301,22 +259,18 @@ def power_law_tail(
     )
 
 
-def _no_candidate(n: int, min_tail: int) -> SpectrumError:
-    if n < min_tail:
-        return SpectrumError(f"{n} positive values, fewer than min_tail={min_tail}; give more values or lower min_tail")
-    return SpectrumError("the values are equal to rounding; a tail needs values that differ in their logarithms")
-
-
-def _count_distinct(sample: _Sample) -> int:
+def _count_distinct(sample: PositiveSample) -> int:
     return 1 + int(np.count_nonzero(np.diff(sample.values)))
 
 
-def _search(sample: _Sample, min_tail: int, two_sided: bool, bootstrap: int, level: float, seed: int) -> PowerLawTail:
+def _search(
+    sample: PositiveSample, min_tail: int, two_sided: bool, bootstrap: int, level: float, seed: int
+) -> PowerLawTail:
     n = len(sample.values)
     counts = np.ones(n, np.int64)
     start, distance, log_sum, n_tail, n_distinct = _kernels.scan(sample.logs, counts, min_tail, two_sided)
     if start < 0:
-        raise _no_candidate(n, min_tail)
+        raise no_candidate(n, min_tail)
     interval = _exact_interval(n_tail - 1, log_sum, level)
     if bootstrap:
         resamples = _resamples(sample.logs, min_tail, two_sided, bootstrap, seed)
@@ -333,7 +287,7 @@ def _search(sample: _Sample, min_tail: int, two_sided: bool, bootstrap: int, lev
 
 
 def _tail(
-    sample: _Sample,
+    sample: PositiveSample,
     start: int,
     threshold: float,
     numbers: tuple[int, float, float, int],
@@ -360,58 +314,62 @@ def _tail(
     )
 
 
-def threshold_curve(
-    values: ArrayLike, *, min_tail: int = 10, ks: Ks = "two-sided", points: int = 2000
-) -> ThresholdCurve:
-    """Exponent and distance against the threshold, for plots.
+def power_law_tails(
+    spectra: Sequence[ArrayLike] | np.ndarray,
+    *,
+    min_tail: int = 10,
+    ks: Ks = "two-sided",
+    bootstrap: int = 0,
+    level: float = 0.95,
+    seed: int = 0,
+    threads: int | None = None,
+) -> list[PowerLawTail]:
+    """Fit a power law to the tail of each of many spectra.
 
     Parameters
     ----------
-    values : array_like, (n,)
-        Values, at least 0, in any order and unit; zeros are dropped.
-    min_tail : int
-        Smallest number of values in a tail.
-    ks : {"two-sided", "left"}
+    spectra : sequence of array_like, or array_like of two dimensions
+        One spectrum an item or a row, as ``power_law_tail`` takes it.
+    min_tail, ks, bootstrap, level
         As in ``power_law_tail``.
-    points : int
-        Where there are more candidates, this many are taken, evenly spaced in rank; each is exact.
+    seed : int
+        The resamples of spectrum i depend on (seed, i) only.
+    threads : int, optional
+        Number of threads; all cores by default. The result does not depend on it.
 
     Returns
     -------
-    ThresholdCurve
-        Thresholds ascending; its least distance is that of ``power_law_tail`` where no candidate was left out.
+    list of PowerLawTail
 
     Raises
     ------
     SpectrumError
-        As in ``power_law_tail``.
+        As in ``power_law_tail``; the message begins with the index of the spectrum.
     UsageError
         If an option is not allowed.
 
-    Notes
-    -----
-    Cost O(sqrt(n)) exponentials for each threshold: blocks of values are bounded by their ends.
-
     Examples
     --------
-    >>> curve = threshold_curve(np.arange(1.0, 101.0), min_tail=50)
-    >>> len(curve.threshold), int(curve.n_tail[-1])
-    (51, 50)
+    >>> draws = (1.0 - np.random.default_rng(0).random((3, 1000))) ** (-1.0 / 2.0)
+    >>> [round(tail.exponent) for tail in power_law_tails(draws)]
+    [3, 3, 3]
     """
-    _check_options(min_tail, ks)
-    if points < 1:
-        raise UsageError(f"points is {points}; at least 1 is needed")
-    sample = _sample(values)
-    y, position, below, sums = _kernels.tails(sample.logs, np.ones(len(sample.logs), np.int64))
-    n_tail = below[-1] - below[:-1]
-    candidates = np.flatnonzero((n_tail >= min_tail) & (sums > 0.0))
-    if len(candidates) == 0:
-        raise _no_candidate(len(sample.values), min_tail)
-    if len(candidates) > points:
-        candidates = candidates[np.unique(np.linspace(0, len(candidates) - 1, points).astype(np.int64))]
-    return ThresholdCurve(
-        threshold=sample.values[position[candidates]],
-        exponent=1.0 + n_tail[candidates] / sums[candidates],
-        ks_distance=_kernels.candidate_distances(y, below, sums, candidates, ks == "two-sided"),
-        n_tail=n_tail[candidates].astype(np.int64),
-    )
+    check_options(min_tail, ks, level, bootstrap)
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads is {threads}; it must be at least 1")
+
+    def fit(index: int) -> PowerLawTail:
+        own = int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0]) if bootstrap else 0
+        try:
+            return _search(positive_sample(spectra[index]), min_tail, ks == "two-sided", bootstrap, level, own)
+        except SpectrumError as error:
+            raise SpectrumError(f"spectrum {index}: {error}") from error
+
+    workers = min(threads or os.cpu_count() or 1, max(len(spectra), 1))
+    if workers == 1:
+        return [fit(index) for index in range(len(spectra))]
+    size = max(1, len(spectra) // (8 * workers))
+    chunks = [range(start, min(start + size, len(spectra))) for start in range(0, len(spectra), size)]
+    with ThreadPoolExecutor(workers) as pool:
+        done = pool.map(lambda chunk: [fit(index) for index in chunk], chunks)
+        return [tail for part in done for tail in part]

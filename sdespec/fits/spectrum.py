@@ -1,28 +1,25 @@
-"""All estimates for one spectrum, with its null and its verdict."""
+"""All estimates for one spectrum, or for several that are pooled, with their nulls and a verdict."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from sdespec.core.errors import SpectrumError, UsageError
 from sdespec.fits.bulk import EDGE_RULES, Edge, Outliers, ks_marchenko_pastur, outliers
-from sdespec.fits.calibration import (
-    CALIBRATIONS,
-    Calibration,
-    law_p_value,
-    scores,
-    shape_null,
-    spike_removed_z,
-    tail_p_value,
-)
-from sdespec.fits.likelihood import FITTED_LAWS, LawFit, compare_laws, law
+from sdespec.fits.calibration import CALIBRATIONS, Calibration, scores, shape_null, spike_removed_z
+from sdespec.fits.goodness import calibrate_law, goodness_of_fit, tail_law_p_value
+from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, law
 from sdespec.fits.power_law import Ks, PowerLawTail, power_law_tail
+from sdespec.fits.refits import refit_rows
 from sdespec.fits.regime import Evidence, Regime, decide_regime
+from sdespec.fits.tail_evidence import TailEvidence, tail_evidence
 from sdespec.fits.validation import check_resamples, check_spectrum
+from sdespec.laws import Gamma
 
 __all__ = ["FitOptions", "SpectrumFit", "fit_spectrum"]
 
@@ -73,15 +70,36 @@ class SpectrumFit:
     ks_mp_null_quantile: float = math.nan
     n_outliers_shuffled: int = 0
     tail: PowerLawTail | None = None
-    tail_p_value: float = math.nan
+    tail_evidence: TailEvidence = field(default_factory=TailEvidence)
     tail_exponent_shuffled: float = math.nan
     tail_z_exponential: float = math.nan
     tail_z_null_quantile: float = math.nan
     laws: Mapping[str, LawFit] = field(default_factory=dict)
     law_p_values: Mapping[str, float] = field(default_factory=dict)
+    law_notes: Mapping[str, str] = field(default_factory=dict)
+    no_tail_p_value: float = math.nan
     preferred_law: str = ""
     regime: Regime | None = None
     verdict: str = ""
+    n_pooled: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """The spectra of a fit: one, or several independent ones of the same shape."""
+
+    spectra: tuple[np.ndarray, ...]
+    n_rows: int
+    n_cols: int
+
+    @property
+    def pooled(self) -> np.ndarray:
+        """All values, largest first."""
+        return np.asarray(np.sort(np.concatenate(self.spectra))[::-1])
+
+    def scores(self, options: FitOptions) -> np.ndarray:
+        """Scores of as many spectra as there are, pooled in each draw."""
+        return scores(self.n_rows, self.n_cols, options.bootstrap, options.calibration, 0, len(self.spectra))
 
 
 def _shuffled_exponent(null: np.ndarray, options: FitOptions) -> float:
@@ -92,42 +110,6 @@ def _shuffled_exponent(null: np.ndarray, options: FitOptions) -> float:
         except SpectrumError:
             continue
     return float(np.median(exponents)) if exponents else math.nan
-
-
-def _fit_laws(values: np.ndarray, tail: PowerLawTail | None, options: FitOptions) -> dict[str, LawFit]:
-    """Whole-spectrum fits, except the Pareto law, which is the fitted tail."""
-    positive = values[values > 0.0]
-    fitted = {name: law(positive, name, level=options.level) for name in options.laws if name != TAIL_LAW}
-    if TAIL_LAW in options.laws and tail is not None:
-        fitted[TAIL_LAW] = law(positive[positive >= tail.threshold], TAIL_LAW, level=options.level)
-    return {name: fitted[name] for name in options.laws if name in fitted}
-
-
-def _preferred(laws: Mapping[str, LawFit]) -> str:
-    """Whole-spectrum law of least Akaike criterion, undecided within 2 units."""
-    criteria = sorted(
-        (2.0 * len(fitted.parameters) - 2.0 * fitted.log_likelihood, name)
-        for name, fitted in laws.items()
-        if name != TAIL_LAW
-    )
-    if not criteria:
-        return ""
-    if len(criteria) > 1 and criteria[1][0] - criteria[0][0] < 2.0:
-        return "undecided"
-    return criteria[0][1]
-
-
-def _verdict(regime: Regime, bulk: Outliers, values: np.ndarray, tail: PowerLawTail | None, initial: str) -> str:
-    if regime.name == "random":
-        start = f"still its initial {initial} law; " if initial in ("uniform", "normal") else ""
-        return f"{start}Marchenko-Pastur, variance {bulk.variance:.2g}"
-    if regime.name == "spikes":
-        return f"{bulk.n_outliers} spike{'s' if bulk.n_outliers != 1 else ''} on an intact bulk"
-    if regime.name == "broad_tail" and tail is not None:
-        comparison = compare_laws(values, "pareto", "log_normal", threshold=tail.threshold)
-        # beyond a threshold a power law is a limit of the log-normal law, so the ratio can never exclude the latter
-        return "log-normal not excluded" if comparison.p_value > 0.05 else "log-normal preferred to a power law"
-    return regime.reason
 
 
 def fit_spectrum(
@@ -141,14 +123,14 @@ def fit_spectrum(
     reference_variance: float = math.nan,
     initial: str = "",
 ) -> SpectrumFit:
-    """Fit bulk, outliers, tail and laws of one spectrum, and decide its regime.
+    """Fit bulk, outliers, tail and laws of one spectrum, or of several pooled ones, and decide the regime.
 
     Parameters
     ----------
-    eigenvalues : ndarray, (min(n_rows, n_cols),)
-        Squared singular values.
+    eigenvalues : ndarray, (min(n_rows, n_cols),) or (matrices, min(n_rows, n_cols))
+        Squared singular values; those of several independent matrices of one shape are pooled.
     n_rows, n_cols : int
-        Shape of the matrix.
+        Shape of a matrix.
     options : FitOptions
         What to fit, and how.
     null : ndarray, (draws, rank), optional
@@ -163,14 +145,20 @@ def fit_spectrum(
     Returns
     -------
     SpectrumFit
+
+    Notes
+    -----
+    Pooled: tail and laws are fitted to all values at once, and the draws of their p-values pool as many rigid spectra.
+    Bulk and regime are those of single matrices: numbers are means, outliers are all of them together, the regime is
+    that of more than half of the matrices.
     """
     try:
-        values = np.sort(check_spectrum(eigenvalues))[::-1]
+        rows = tuple(np.sort(check_spectrum(row))[::-1] for row in np.atleast_2d(eigenvalues))
     except SpectrumError as error:
         return SpectrumFit(status=str(error), regime=Regime("undecided", str(error)), verdict=str(error))
-    bulk = outliers(values, n_rows, n_cols, edge=options.edge)
-    reference = shape_null(n_rows, n_cols, min_tail=options.min_tail, ks=options.ks)
-    ks_mp = ks_marchenko_pastur(values, n_rows, n_cols)
+    sample = _Sample(rows, n_rows, n_cols)
+    fit = _mean_of_bulks([_fit_bulk(row, n_rows, n_cols, options, null, reference_variance) for row in rows])
+    values = sample.pooled
     status, tail = "ok", None
     try:
         tail = power_law_tail(
@@ -184,6 +172,27 @@ def fit_spectrum(
         )
     except SpectrumError as error:
         status = f"no tail: {error}"
+    fit = _with_laws(replace(fit, status=status, tail=tail), sample, options)
+    return replace(
+        fit,
+        tail_exponent_shuffled=math.nan if null is None else _shuffled_exponent(null, options),
+        preferred_law=_preferred(fit.laws),
+        verdict=_verdict(fit, initial),
+        n_pooled=len(sample.spectra),
+    )
+
+
+def _fit_bulk(
+    values: np.ndarray,
+    n_rows: int,
+    n_cols: int,
+    options: FitOptions,
+    null: np.ndarray | None,
+    reference_variance: float,
+) -> SpectrumFit:
+    """Bulk, outliers and regime of one matrix."""
+    bulk = outliers(values, n_rows, n_cols, edge=options.edge)
+    reference = shape_null(n_rows, n_cols, min_tail=options.min_tail, ks=options.ks)
     z_exponential, rest_tail = spike_removed_z(values, min_tail=options.min_tail, ks=options.ks)
     count = bulk.n_outliers
     n_null, top_null = _null_outliers(null, n_rows, n_cols, options)
@@ -191,7 +200,7 @@ def fit_spectrum(
         rank=len(values),
         n_outliers=count,
         identifiable=bulk.identifiable,
-        ks_mp=ks_mp,
+        ks_mp=ks_marchenko_pastur(values, n_rows, n_cols),
         ks_rest=ks_marchenko_pastur(values[count:], n_rows - count, n_cols - count),
         ks_null=reference.ks_quantile,
         n_tail=0 if rest_tail is None else rest_tail.n_tail,
@@ -207,27 +216,164 @@ def fit_spectrum(
         regime = Regime("undecided", f"rank-deficient: {n_zeros} of {len(values)} eigenvalues are zero")
     else:
         regime = decide_regime(evidence)
-    laws = _fit_laws(values, tail, options)
-    p_tail, p_laws = _p_values(values, (n_rows, n_cols), tail, laws, options)
     return SpectrumFit(
-        status=status,
+        status="ok",
         bulk=bulk,
-        ks_mp=ks_mp,
+        ks_mp=evidence.ks_mp,
         ks_mp_rest=evidence.ks_rest,
         ks_mp_shuffled=_mean_ks(null, n_rows, n_cols),
         ks_mp_null_quantile=reference.ks_quantile,
         n_outliers_shuffled=n_null,
-        tail=tail,
-        tail_p_value=p_tail,
-        tail_exponent_shuffled=math.nan if null is None else _shuffled_exponent(null, options),
         tail_z_exponential=z_exponential,
         tail_z_null_quantile=reference.z_quantile,
-        laws=laws,
-        law_p_values=p_laws,
-        preferred_law=_preferred(laws),
         regime=regime,
-        verdict=_verdict(regime, bulk, values, tail, initial),
     )
+
+
+def _mean_of_bulks(fits: list[SpectrumFit]) -> SpectrumFit:
+    """One fit for matrices that are pooled: means of numbers, all outliers together, the regime of most."""
+    if len(fits) == 1:
+        return fits[0]
+    bulks = [fitted.bulk for fitted in fits if fitted.bulk is not None]
+    together = np.sort(np.concatenate([bulk.outlier for bulk in bulks]))[::-1]
+
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(bulk, name) for bulk in bulks]))
+
+    counts = Counter(fitted.regime.name for fitted in fits if fitted.regime is not None)
+    name, count = counts.most_common(1)[0]
+    listed = ", ".join(f"{number} {regime}" for regime, number in counts.most_common())
+    regime = Regime(name if 2 * count > len(fits) else "undecided", f"of {len(fits)} matrices: {listed}")
+    bulk = replace(
+        bulks[0],
+        n_outliers=len(together),
+        outlier=together,
+        variance=mean("variance"),
+        bulk_edge=(
+            float(np.mean([bulk.bulk_edge[0] for bulk in bulks])),
+            float(np.mean([bulk.bulk_edge[1] for bulk in bulks])),
+        ),
+        cutoff=mean("cutoff"),
+        outlier_energy=mean("outlier_energy"),
+        identifiable=all(bulk.identifiable for bulk in bulks),
+    )
+    return replace(
+        fits[0],
+        bulk=bulk,
+        regime=regime,
+        ks_mp=float(np.mean([fitted.ks_mp for fitted in fits])),
+        ks_mp_rest=float(np.mean([fitted.ks_mp_rest for fitted in fits])),
+        ks_mp_shuffled=float(np.mean([fitted.ks_mp_shuffled for fitted in fits])),
+        tail_z_exponential=float(np.mean([fitted.tail_z_exponential for fitted in fits])),
+    )
+
+
+def _with_laws(fit: SpectrumFit, sample: _Sample, options: FitOptions) -> SpectrumFit:
+    """Add the laws with their notes, and the calibrated p-values and intervals of laws and tail."""
+    values = sample.pooled
+    laws, notes = _fit_laws(values, fit.tail, sample, options)
+    if options.bootstrap == 0 or values[-1] <= 0.0:
+        return replace(fit, laws=laws, law_p_values=dict.fromkeys(laws, math.nan), law_notes=notes)
+    u = sample.scores(options)
+    evidence = TailEvidence()
+    if fit.tail is not None:
+        broad = fit.regime is not None and fit.regime.name == "broad_tail"
+        evidence = tail_evidence(
+            values,
+            fit.tail,
+            u,
+            min_tail=options.min_tail,
+            ks=options.ks,
+            threshold=options.threshold,
+            rivals=broad,
+        )
+    p_values: dict[str, float] = {}
+    for name, fitted in laws.items():
+        if name == TAIL_LAW:
+            p_values[name] = evidence.power_law
+        elif name in TAIL_LAWS and fit.tail is not None:
+            p_values[name] = _tail_p(name, fitted, values, fit.tail, u, options)
+        elif name in MATRIX_LAWS:
+            p_values[name] = _matrix_p(name, fitted, sample, options)
+        else:
+            p_values[name], intervals = calibrate_law(name, fitted, u, options.level)
+            laws[name] = replace(fitted, intervals=intervals)
+    return replace(
+        fit,
+        laws=laws,
+        law_p_values=p_values,
+        law_notes=notes,
+        tail_evidence=evidence,
+        no_tail_p_value=_no_tail_p(values, u) if "beta_prime" in laws else math.nan,
+    )
+
+
+def _fit_laws(
+    values: np.ndarray, tail: PowerLawTail | None, sample: _Sample, options: FitOptions
+) -> tuple[dict[str, LawFit], dict[str, str]]:
+    """Whole-spectrum fits, except the laws that begin at the threshold of the tail; and why one is missing."""
+    positive = values[values > 0.0]
+    fitted: dict[str, LawFit] = {}
+    notes: dict[str, str] = {}
+    for name in options.laws:
+        try:
+            if name in MATRIX_LAWS:
+                if len(sample.spectra) > 1:
+                    raise SpectrumError("a law of whole spectra is fitted to single matrices, not to pooled ones")
+                fitted[name] = law(values, name, level=options.level, n_rows=sample.n_rows, n_cols=sample.n_cols)
+            elif name not in TAIL_LAWS:
+                fitted[name] = law(positive, name, level=options.level)
+            elif tail is not None:
+                fitted[name] = law(positive[positive >= tail.threshold], name, level=options.level)
+            else:
+                raise SpectrumError("no tail")
+        except (SpectrumError, UsageError) as error:
+            notes[name] = f"not fitted: {error}"
+        else:
+            notes[name] = "; ".join(fitted[name].notes)
+    return fitted, notes
+
+
+def _tail_p(
+    name: str, fitted: LawFit, values: np.ndarray, tail: PowerLawTail, u: np.ndarray, options: FitOptions
+) -> float:
+    return tail_law_p_value(
+        name,
+        fitted,
+        values,
+        tail.threshold,
+        u,
+        min_tail=options.min_tail,
+        ks=options.ks,
+        searched=options.threshold is None,
+    )
+
+
+def _matrix_p(name: str, fitted: LawFit, sample: _Sample, options: FitOptions) -> float:
+    """P-value of a matrix ensemble; of the bulk that outliers leave, as a matrix of its own."""
+    k = fitted.n_removed
+    ensemble = "matrix_f" if name == "wachter" else "laguerre"
+    if name == "wachter" and fitted.notes:  # its limit
+        ensemble = "laguerre"
+    return goodness_of_fit(
+        sample.spectra[0][k:],
+        sample.n_rows - k,
+        sample.n_cols - k,
+        ensemble=ensemble,
+        draws=options.bootstrap,
+        calibration=options.calibration,
+    ).p_value
+
+
+def _no_tail_p(values: np.ndarray, u: np.ndarray) -> float:
+    """Calibrated p-value of the gamma law from its likelihood ratio against the beta prime law."""
+    ascending = values[::-1][None]
+    gamma = refit_rows("gamma", ascending)
+    ratio = float((refit_rows("beta_prime", ascending).log_likelihood - gamma.log_likelihood)[0])
+    null_law = Gamma(float(gamma.parameters["shape"][0]), float(gamma.parameters["scale"][0]))
+    rows = np.asarray(null_law.ppf(u))
+    null = refit_rows("beta_prime", rows).log_likelihood - refit_rows("gamma", rows).log_likelihood
+    return (1.0 + float(np.count_nonzero(null >= ratio - 1e-9))) / (len(null) + 1.0)
 
 
 def _null_outliers(null: np.ndarray | None, n_rows: int, n_cols: int, options: FitOptions) -> tuple[int, float]:
@@ -244,22 +390,29 @@ def _mean_ks(null: np.ndarray | None, n_rows: int, n_cols: int) -> float:
     return float(np.mean([ks_marchenko_pastur(draw, n_rows, n_cols) for draw in null]))
 
 
-def _p_values(
-    values: np.ndarray,
-    shape: tuple[int, int],
-    tail: PowerLawTail | None,
-    laws: Mapping[str, LawFit],
-    options: FitOptions,
-) -> tuple[float, dict[str, float]]:
-    """Calibrated p-values of the tail and of each law; NaN without resamples or with zero eigenvalues."""
-    if options.bootstrap == 0 or values[-1] <= 0.0:
-        return math.nan, dict.fromkeys(laws, math.nan)
-    u = scores(*shape, options.bootstrap, options.calibration, 0)
-    p_tail = math.nan
-    if tail is not None and options.threshold is None:
-        p_tail = tail_p_value(values, tail, u, min_tail=options.min_tail, ks=options.ks)
-    p_laws = {
-        name: p_tail if name == TAIL_LAW else law_p_value(name, fitted.law, fitted.ks_distance, u)
+def _preferred(laws: Mapping[str, LawFit]) -> str:
+    """Whole-spectrum law of least Akaike criterion, undecided within 2 units."""
+    criteria = sorted(
+        (2.0 * len(fitted.intervals) - 2.0 * fitted.log_likelihood, name)
         for name, fitted in laws.items()
-    }
-    return p_tail, p_laws
+        if name not in TAIL_LAWS and not fitted.joint
+    )
+    if not criteria:
+        return ""
+    if len(criteria) > 1 and criteria[1][0] - criteria[0][0] < 2.0:
+        return "undecided"
+    return criteria[0][1]
+
+
+def _verdict(fit: SpectrumFit, initial: str) -> str:
+    bulk, regime = fit.bulk, fit.regime
+    if bulk is None or regime is None:
+        return ""
+    if regime.name == "random":
+        start = f"still its initial {initial} law; " if initial in ("uniform", "normal") else ""
+        return f"{start}Marchenko-Pastur, variance {bulk.variance:.2g}"
+    if regime.name == "spikes" and not regime.reason.startswith("of "):
+        return f"{bulk.n_outliers} spike{'s' if bulk.n_outliers != 1 else ''} on an intact bulk"
+    if regime.name == "broad_tail" and fit.tail is not None:
+        return fit.tail_evidence.sentence()
+    return regime.reason

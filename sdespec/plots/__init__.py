@@ -6,6 +6,7 @@ from sdespec.plots.kernels import kernels
 from sdespec.plots.outliers import outliers
 from sdespec.plots.spectrum import spectrum
 from sdespec.plots.tail import tail
+from sdespec.plots.thresholds import thresholds
 from sdespec.plots.trajectories import trajectories
 
-__all__ = ["comparison", "density_evolution", "kernels", "outliers", "spectrum", "tail", "trajectories"]
+__all__ = ["comparison", "density_evolution", "kernels", "outliers", "spectrum", "tail", "thresholds", "trajectories"]

@@ -34,6 +34,10 @@ class TailDocument(_Document):
     ks_distance: Number
     p_value: Number
     shuffled_exponent: Number
+    p_value_against_log_normal: Number = None
+    p_value_against_cutoff: Number = None
+    log_normal_p_value: Number = None
+    cutoff_p_value: Number = None
 
 
 class LawDocument(_Document):
@@ -44,6 +48,7 @@ class LawDocument(_Document):
     ks_distance: Number
     log_likelihood: Number
     p_value: Number
+    note: str | None = None
 
 
 class MatrixDocument(_Document):
@@ -133,6 +138,12 @@ def _cells(ds: xr.Dataset) -> Iterator[xr.Dataset]:
     yield ds
 
 
+def _without_pooled(ds: xr.Dataset) -> xr.Dataset:
+    """Leave out the dims over which a fit was pooled: one entry stands for all."""
+    dims = [dim for dim in str(ds.attrs.get("pool", "")).split() if dim in ds.dims]
+    return ds.isel(dict.fromkeys(dims, 0), drop=True)
+
+
 def _matrix(one: xr.Dataset) -> dict[str, Any]:
     return {
         "name": str(one["layer"].values),
@@ -162,6 +173,10 @@ def _tail(one: xr.Dataset) -> TailDocument | None:
         ks_distance=_optional(one, "ks_distance"),
         p_value=_optional(one, "tail_p_value"),
         shuffled_exponent=_optional(one, "tail_exponent_shuffled"),
+        p_value_against_log_normal=_optional(one, "tail_p_against_log_normal"),
+        p_value_against_cutoff=_optional(one, "tail_p_against_cutoff"),
+        log_normal_p_value=_optional(one, "log_normal_p_value"),
+        cutoff_p_value=_optional(one, "cutoff_p_value"),
     )
 
 
@@ -186,6 +201,7 @@ def _laws(one: xr.Dataset) -> dict[str, LawDocument]:
                 ks_distance=_number(law["law_ks_distance"]),
                 log_likelihood=_number(law["log_likelihood"]),
                 p_value=_number(law["p_value"]),
+                note=_text(law, "law_note"),
             )
     return out
 
@@ -218,7 +234,7 @@ def _attribute(ds: xr.Dataset, name: str) -> str | None:
 
 
 def fit_document(ds: xr.Dataset) -> FitDocument:
-    """Make the document ``sdespec.fit/1`` of a fitted Dataset; one entry for each (layer, replicate, time).
+    """Make the document ``sdespec.fit/1`` of a fitted Dataset; one entry for each (layer, replicate, time), or pool.
 
     Parameters
     ----------
@@ -244,7 +260,7 @@ def fit_document(ds: xr.Dataset) -> FitDocument:
         null=_attribute(ds, "null"),
         ks=str(ds.attrs["ks"]),
         calibration=str(ds.attrs["calibration"]),
-        matrices=[_fitted(one) for one in _cells(ds)],
+        matrices=[_fitted(one) for one in _cells(_without_pooled(ds))],
     )
 
 

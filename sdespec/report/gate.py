@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sdespec.core.errors import UsageError
-from sdespec.fits.likelihood import FITTED_LAWS
+from sdespec.fits.likelihood import FITTED_LAWS, law_parameters
 from sdespec.fits.regime import REGIMES
-from sdespec.laws import law_class
 from sdespec.report.document import FitDocument, FittedMatrixDocument, TailDocument
 
 __all__ = ["Gate", "parse_gate"]
@@ -149,7 +148,7 @@ def _law_value(path: str, raw: str, text: str, laws: Sequence[str]) -> float:
     if len(parts) < 3 or parts[1] not in laws:
         raise UsageError(f"{path!r} names no fitted law; write laws.NAME.FIELD with NAME one of {', '.join(laws)}")
     numbers = ("ks_distance", "log_likelihood", "p_value")
-    parameters = law_class(parts[1]).parameter_names()
+    parameters = law_parameters(parts[1])
     if len(parts) == 3 and parts[2] in numbers:
         return _float(raw, text)
     if len(parts) == 4 and parts[2] == "parameters" and parts[3] in parameters:

@@ -23,8 +23,9 @@ import numpy as np
 import psutil
 from scipy import special, stats
 
-from sdespec.fits import _kernels, law, power_law_tail
-from sdespec.fits.likelihood import fit_gamma
+from sdespec.fits import _kernels, law, power_law_tail, power_law_tails, threshold_curve
+from sdespec.fits.closed_forms import fit_gamma
+from sdespec.fits.tail_evidence import tail_evidence
 
 
 def sample(n: int, exponent: float = 3.0, seed: int = 3) -> np.ndarray:
@@ -151,6 +152,7 @@ def million() -> dict[str, float]:
         "peak_extra_mb": (peak - before) / 1e6,
         "fit_s": best_of(lambda: power_law_tail(x), 5),
         "sort_and_log_s": best_of(lambda: np.log(np.sort(x)), 5),
+        "curve_2000_thresholds_s": best_of(lambda: threshold_curve(x), 2),
     }
 
 
@@ -162,9 +164,17 @@ def many_fits() -> dict[str, object]:
     slow = best_of(lambda: [powerlaw_fit(x, opened=True) for x in spectra[:3]], 1) * 1_000 / 3
     return {
         "sdespec_s": ours,
+        "sdespec_one_call_s": best_of(lambda: power_law_tails(spectra, threads=1), 3),
+        "sdespec_one_call_two_threads_s": best_of(lambda: power_law_tails(spectra, threads=2), 3),
         f"ratio_{name} (50 fits, times 20)": loop / ours,
         "ratio_powerlaw_opened (3 fits, times 333)": slow / ours,
     }
+
+
+def goodness(x: np.ndarray) -> float:
+    """Whether the tail is a power law: 1000 draws of body and tail, independent, the threshold searched anew in each."""
+    u = np.sort(np.random.default_rng(0).random((1_000, len(x))), axis=1)
+    return tail_evidence(x, power_law_tail(x), u, min_tail=10, ks="two-sided", rivals=False).power_law
 
 
 def intervals() -> dict[str, float]:
@@ -172,6 +182,7 @@ def intervals() -> dict[str, float]:
     return {
         "bootstrap_200_ms": 1e3 * best_of(lambda: power_law_tail(x, bootstrap=200), 10),
         "bootstrap_1000_ms": 1e3 * best_of(lambda: power_law_tail(x, bootstrap=1_000), 3),
+        "goodness_of_fit_1000_ms": 1e3 * best_of(lambda: goodness(x), 3),
     }
 
 

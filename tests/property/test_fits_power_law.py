@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sdespec.fits import power_law_tail
-from sdespec.fits.power_law import threshold_curve
+from sdespec.fits import power_law_tail, threshold_curve
 
 # Values on a coarse logarithmic lattice: ties are frequent, and different values differ by more than rounding.
 samples = st.lists(st.integers(0, 4000), min_size=12, max_size=80).filter(lambda steps: len(set(steps)) >= 3)

@@ -5,10 +5,20 @@ import pytest
 from scipy import stats
 
 from sdespec.fits import law, power_law_tail
-from sdespec.fits.calibration import law_p_value, scores, shape_null, tail_p_value
+from sdespec.fits.calibration import scores, shape_null
+from sdespec.fits.goodness import calibrate_law
+from sdespec.fits.tail_evidence import tail_evidence
 from sdespec.laws import Gamma, LaguerreEnsemble, LogNormal, MarchenkoPastur, TransportedEnsemble, rigid_scores
 
 SHAPE = (64, 128)
+
+
+def law_p_value(name, fitted, u):
+    return calibrate_law(name, fitted, u, 0.95)[0]
+
+
+def tail_p_value(values, u):
+    return tail_evidence(values, power_law_tail(values), u, min_tail=10, ks="two-sided", rivals=False).power_law
 
 
 def _p_values(true_law, name, calibration, count=150):
@@ -17,7 +27,7 @@ def _p_values(true_law, name, calibration, count=150):
     out = []
     for values in spectra:
         fitted = law(values, name)
-        out.append(law_p_value(name, fitted.law, fitted.ks_distance, u))
+        out.append(law_p_value(name, fitted, u))
     return np.array(out)
 
 
@@ -41,8 +51,8 @@ def test_a_wrong_law_laid_out_rigidly_is_rejected():
     small, p_iid = 0, []
     for values in LaguerreEnsemble(n, m, 1.0).rvs(20, seed=10):
         fitted = law(values, "gamma")
-        small += law_p_value("gamma", fitted.law, fitted.ks_distance, ensemble) < 0.05
-        p_iid.append(law_p_value("gamma", fitted.law, fitted.ks_distance, iid))
+        small += law_p_value("gamma", fitted, ensemble) < 0.05
+        p_iid.append(law_p_value("gamma", fitted, iid))
     assert small >= 18
     assert min(p_iid) > 0.05
 
@@ -59,7 +69,7 @@ def test_refitted_distances_agree_with_the_plain_fit():
         fitted = law(drawn[0], name)
         rows = np.asarray(fitted.law.ppf(u))
         expected = (1 + np.sum([law(row, name).ks_distance >= plain[0] for row in rows])) / 9
-        assert law_p_value(name, fitted.law, plain[0], u) == expected
+        assert law_p_value(name, fitted, u) == expected
 
 
 def test_tail_p_value_accepts_a_tail_and_rejects_a_bulk():
@@ -72,14 +82,8 @@ def test_tail_p_value_accepts_a_tail_and_rejects_a_bulk():
 
     n, m = 300, 600
     u = scores(n, m, 200, "ensemble", 3)
-    kept = [
-        tail_p_value(v, power_law_tail(v), u, min_tail=10, ks="two-sided")
-        for v in splice(rigid_scores(n, m, 10, seed=4))
-    ]
-    rejected = [
-        tail_p_value(v, power_law_tail(v), u, min_tail=10, ks="two-sided")
-        for v in LaguerreEnsemble(n, m, 1.0).rvs(10, seed=4)
-    ]
+    kept = [tail_p_value(v, u) for v in splice(rigid_scores(n, m, 10, seed=4))]
+    rejected = [tail_p_value(v, u) for v in LaguerreEnsemble(n, m, 1.0).rvs(10, seed=4)]
     assert np.median(kept) > 0.2
     assert np.median(rejected) < 0.05
 

@@ -13,8 +13,7 @@ import pytest
 from scipy import special
 
 from sdespec.core.errors import SpectrumError, UsageError
-from sdespec.fits import _kernels, _reference
-from sdespec.fits.power_law import power_law_tail, threshold_curve
+from sdespec.fits import _kernels, _reference, power_law_tail, power_law_tails, threshold_curve
 
 SIDES = ("two-sided", "left")
 
@@ -292,6 +291,32 @@ def test_two_threads_give_the_same_bits_as_one():
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(fit, samples)) == [fit(values) for values in samples]
+
+
+def test_many_spectra_are_fitted_as_one_by_one_on_any_number_of_threads():
+    spectra = [pareto(100 + 30 * k, 2.0 + 0.1 * k, k) for k in range(25)]
+    one_by_one = [power_law_tail(values, ks="left", min_tail=5) for values in spectra]
+    assert power_law_tails(spectra, ks="left", min_tail=5) == one_by_one
+    resampled = power_law_tails(spectra, bootstrap=20, seed=4, threads=1)
+    assert power_law_tails(spectra, bootstrap=20, seed=4, threads=2) == resampled
+    assert power_law_tails(spectra[:3], bootstrap=20, seed=4) == resampled[:3]
+    assert power_law_tails(spectra, bootstrap=20, seed=5) != resampled
+    table = np.array([values[:100] for values in spectra])
+    assert power_law_tails(table) == [power_law_tail(row) for row in table]
+    assert power_law_tails([]) == []
+
+
+def test_equal_spectra_are_resampled_each_in_its_own_way():
+    first, second = power_law_tails([pareto(200, 2.5, 0)] * 2, bootstrap=20)
+    assert first.exponent == second.exponent
+    assert first.interval != second.interval
+
+
+def test_a_fault_among_many_spectra_names_the_spectrum():
+    with pytest.raises(SpectrumError, match=r"spectrum 1: value nan at index 3 is NaN"):
+        power_law_tails([pareto(50, 2.0, 0), [1.0, 2.0, 3.0, math.nan]])
+    with pytest.raises(UsageError, match="threads is 0; it must be at least 1"):
+        power_law_tails([pareto(50, 2.0, 0)], threads=0)
 
 
 def test_importing_and_fitting_print_nothing():
