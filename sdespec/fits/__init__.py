@@ -2,14 +2,14 @@
 
 from sdespec.fits.bulk import Outliers, outliers
 from sdespec.fits.comparison import LawComparison, compare_laws
+from sdespec.fits.curve import ThresholdCurve, threshold_curve
 from sdespec.fits.goodness import GoodnessOfFit, goodness_of_fit
 from sdespec.fits.likelihood import LawFit, law
 from sdespec.fits.power_law import PowerLawTail, power_law_tail, power_law_tails
 from sdespec.fits.regime import Evidence, Regime, decide_regime
-from sdespec.fits.splice import SplicedTail, splice
+from sdespec.fits.spliced_tail import SplicedTail, splice
 from sdespec.fits.tail_calibration import power_law_test
 from sdespec.fits.tail_evidence import TailEvidence
-from sdespec.fits.threshold_curve import ThresholdCurve, threshold_curve
 
 __all__ = [
     "Evidence",

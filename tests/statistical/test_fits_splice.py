@@ -26,8 +26,8 @@ def error(exponents, exponent):
 def test_the_splice_beats_the_scan_and_covers(exponent, cover):
     """Gamma bulk with a Pareto tail, 1000 values, 800 draws.
 
-    Error at most 0.85 of that of the scan: its long-run ratio is 0.79, 0.74 and 0.73 and varies by 0.02 (one seed of
-    1000 draws to the next: 0.783 to 0.797 and 0.725 to 0.754), false alarm 2e-3, less for 3 and 4. Cover within 4
+    Error at most 0.85 of that of the scan: its long-run ratio is 0.80, 0.73 and 0.73 and varies by 0.015 to 0.02
+    from seed to seed, false alarm 1e-3, less for 3 and 4. Cover within 4
     standard errors of its long-run value (7000 draws), 0.03, false alarm 1e-4. Median threshold within 10 % of the true one; its
     long-run value is 1.01, 1.00, 1.00, false alarm below 1e-4. The planted bugs, seen with exponent 2: the
     exponent at the likeliest threshold in place of the average, and the interval that holds that threshold fixed,
@@ -44,15 +44,16 @@ def test_the_splice_beats_the_scan_and_covers(exponent, cover):
     likeliest = [power_law_tail(v, threshold=f.likeliest_threshold) for v, f in zip(samples, fits, strict=True)]
     if exponent == 2:
         assert error([fit.exponent for fit in likeliest], 2) > 0.85 * error(scans, 2)
-        assert np.mean([fit.interval[0] <= exponent <= fit.interval[1] for fit in likeliest]) < cover - 0.03
+        assert np.mean([fit.interval[0] <= exponent <= fit.interval[1] for fit in likeliest]) < hits.mean() - 0.02
 
 
 @pytest.mark.parametrize(("exponent", "cover", "scan_cover"), [(2, 0.957, 0.775), (3, 0.949, 0.438)])
 def test_forty_values_of_tail_are_no_worse_than_by_the_scan(exponent, cover, scan_cover):
     """200 values, 1500 draws: cover within 4 standard errors, 0.022, of its long-run value, false alarm 1e-4.
 
-    Error at most 1.03 of that of the scan, whose long-run ratio is 0.97 and 0.92 and varies by 0.02: false alarm
-    2e-3. The planted bug is the interval of the scan that holds the threshold fixed.
+    Median absolute error at most 0.95 of that of the scan, whose long-run ratio is 0.84 and 0.65 and varies by 0.03:
+    false alarm 2e-4 at most. (The root mean square error hangs on a few draws: ratio 0.99 and 0.92.)
+    The planted bug is the interval of the scan that holds the threshold fixed.
     """
     rng = np.random.default_rng([exponent, 41])
     samples = [gamma_with_tail(200, exponent, rng) for _ in range(1500)]
@@ -60,7 +61,8 @@ def test_forty_values_of_tail_are_no_worse_than_by_the_scan(exponent, cover, sca
     scans = [power_law_tail(values) for values in samples]
     hits = np.array([fit.interval[0] <= exponent <= fit.interval[1] for fit in fits])
     assert abs(hits.mean() - cover) <= 0.022
-    assert error([fit.exponent for fit in fits], exponent) <= 1.03 * error([fit.exponent for fit in scans], exponent)
+    ours, theirs = (np.abs([fit.exponent - exponent for fit in some]) for some in (fits, scans))
+    assert np.median(ours) <= 0.95 * np.median(theirs)
     naive = np.mean([fit.interval[0] <= exponent <= fit.interval[1] for fit in scans])
     assert abs(naive - scan_cover) < 0.05
     assert naive < cover - 0.022
