@@ -188,6 +188,10 @@ VARIABLES: Mapping[str, Variable] = _table(
      "Logarithm of the mean elementary symmetric polynomial of the eigenvalues."),
     ("trace_mean", "", _RUN, "float", _W2, r"E tr S", "Mean of the sum of the eigenvalues."),
     ("trace_variance", "", _RUN, "float", "weight^4", r"Var tr S", "Variance of the sum of the eigenvalues."),
+    # statistics over replicates
+    ("eigenvalue_mean", "rank", _RUN, "float", _W2, r"E \lambda_k", "Mean of an ordered eigenvalue over replicates."),
+    ("eigenvalue_variance", "rank", _RUN, "float", "weight^4", r"Var \lambda_k",
+     "Variance of an ordered eigenvalue over replicates."),
     # fits
     ("regime", "", _RUN, "text", "1", "", "random, spikes, broad_tail, inflated_bulk or undecided."),
     ("verdict_text", "", _RUN, "text", "1", "", "The fit in one sentence."),

@@ -1,10 +1,10 @@
-"""Simulate the linear SDE of a weight matrix and of its squared singular values."""
+"""Simulate the SDEs of a weight matrix and of its squared singular values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import xarray as xr
@@ -13,18 +13,21 @@ from sdespec.core.checks import replicate_range
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record
+from sdespec.integrators.matrix_paths import run_matrix
+from sdespec.integrators.matrix_plan import MATRIX_METHODS, matrix_plan_of, regression_plan_of
 from sdespec.integrators.paths import Paths, Progress, run, run_one_time
 from sdespec.integrators.plan import Plan, check_size, plan_of
-from sdespec.models import DysonLaguerre, MatrixSGD
+from sdespec.models import DysonLaguerre, LinearRegressionSGD, MatrixSGD
 
 __all__ = ["simulate"]
 
-Method = Literal["auto", "exact", "euler", "sorted_euler"]
+Method = Literal["auto", "exact", "strang", "exponential", "sra1", "milstein", "euler", "sorted_euler"]
 _ORDER = {"exact": math.inf, "euler": 1.0, "sorted_euler": 0.0}
+_ORDER |= {"strang": 2.0, "exponential": 1.0, "sra1": 1.5, "milstein": 1.0, "recursion": math.inf}
 
 
 def simulate(
-    model: DysonLaguerre | MatrixSGD,
+    model: DysonLaguerre | MatrixSGD | LinearRegressionSGD,
     times: Sequence[float] | np.ndarray,
     *,
     seed: int,
@@ -36,16 +39,17 @@ def simulate(
     save_weights: bool = False,
     progress: Progress | None = None,
 ) -> xr.Dataset:
-    r"""Simulate the spectrum of a weight matrix under weight decay and isotropic noise.
+    r"""Simulate the spectrum of a weight matrix under a loss, weight decay and noise.
 
-    .. math:: dW = -gW\,dt + \sqrt{2D}\,dB
+    .. math:: dW = -(\nabla L(W) + gW)\,dt + \text{noise}, \qquad \text{e.g.}\ \sqrt{2D}\,dB
 
     Parameters
     ----------
-    model : DysonLaguerre or MatrixSGD
+    model : DysonLaguerre, MatrixSGD or LinearRegressionSGD
         The process.
     times : sequence of float, (k,)
-        Increasing, at least 0, in the clock learning_rate * step; may end in ``inf`` with weight decay.
+        Increasing, at least 0, in the clock learning_rate * step; may end in ``inf`` where the method is exact and a
+        stationary law exists. Whole numbers of updates for LinearRegressionSGD.
     seed : int
         The noise of a step is a function of (seed, replicate, step) only, so a path of the Euler schemes does
         not depend on the record times where these are whole numbers of steps apart.
@@ -53,13 +57,17 @@ def simulate(
         Number of independent replicates, or their indices: ``range(40, 64)`` gives exactly rows 40 to 63 of 64.
     initial : None, "stationary", array, Dataset or mapping
         Zero, the stationary law, matrices (n_rows, n_cols) or (replicates, n_rows, n_cols), or eigenvalues as
-        ``{"eigenvalue": ...}`` in any order; a Dataset with a time dim is continued from its last time.
-    method : {"auto", "exact", "euler", "sorted_euler"}
-        ``exact``, which is ``auto``: exact in law at any step. ``euler``: Euler-Maruyama of the matrix.
+        ``{"eigenvalue": ...}`` in any order, where the law depends on nothing else; a Dataset with a time dim is
+        continued from its last time.
+    method : {"auto", "exact", "strang", "exponential", "sra1", "milstein", "euler", "sorted_euler"}
+        ``auto`` takes what the structure allows: ``exact`` for a linear drift and additive noise, at any step;
+        ``strang`` for a SpectralLoss; ``sra1`` for another loss; ``milstein`` for scalar multiplicative noise alone;
+        ``euler`` for all other multiplicative noise. ``exponential`` takes decay and additive noise exactly.
         ``sorted_euler``: Euler-Maruyama of the eigenvalues, with absolute values and sorting; a baseline that is
-        wrong, with its violations of order counted in the attribute ``order_violations``.
+        wrong, with its violations of order counted in the attribute ``order_violations``. The orders measured, costs
+        and uses are tabulated in ``sdespec.integrators.matrix_schemes``.
     time_step : float, optional
-        Largest step of the Euler schemes, which need it.
+        Largest step of the schemes that are not exact, which need it.
     threads : int, optional
         Number of threads; all cores by default. The result does not depend on it.
     save_weights : bool
@@ -79,9 +87,11 @@ def simulate(
 
     Notes
     -----
-    The spectrum is a Markov chain by itself: the matrix may be turned to a diagonal one before each step, and the
-    columns beyond 2n enter by their Bartlett factor, so a record costs O(n^3) whatever the larger side. Without
-    ``save_weights`` only the joint law of the spectra at the record times is kept, not a path of the matrix.
+    Under weight decay and isotropic noise the spectrum is a Markov chain by itself: the matrix may be turned to a
+    diagonal one before each step, and the columns beyond 2n enter by their Bartlett factor, so a record costs O(n^3)
+    whatever the larger side. Without ``save_weights`` only the joint law of the spectra at the record times is kept,
+    not a path of the matrix. Under any other noise or loss the matrix itself is followed, with eigenvalues taken at
+    the records only; memory is that of a few matrices for each thread and of the records.
     For beta other than 1 only what is exact is offered: one time, from zero or from the stationary law.
 
     References
@@ -96,10 +106,19 @@ def simulate(
     {'layer': 1, 'replicate': 3, 'time': 2, 'rank': 4}
     """
     indices = replicate_range(replicates)
-    plan = plan_of(model, times, seed, indices, initial, method, time_step, save_weights)
-    check_size(plan, indices)
     if threads is not None and threads < 1:
         raise UsageError(f"threads is {threads}; it must be at least 1")
+    arguments = (times, seed, indices, initial, method, time_step, save_weights)
+    if isinstance(model, LinearRegressionSGD):
+        plan = regression_plan_of(model, *arguments)
+    elif isinstance(model, MatrixSGD) and (not model.linear_isotropic or method in MATRIX_METHODS):
+        plan = matrix_plan_of(model, *arguments)
+    else:
+        plan = plan_of(model, *arguments)
+    check_size(plan, indices)
+    if math.isnan(plan.diffusion):  # no single one: the matrix is followed under all its noises
+        paths = run_matrix(cast(Any, model), plan, indices, threads, progress)
+        return _dataset(model, plan, indices, paths, initial)
     if plan.beta != 1.0 or not float(plan.n_cols).is_integer():
         paths = run_one_time(plan, indices)
     else:
@@ -107,7 +126,9 @@ def simulate(
     return _dataset(model, plan, indices, paths, initial)
 
 
-def _dataset(model: DysonLaguerre | MatrixSGD, plan: Plan, indices: range, paths: Paths, initial: Any) -> xr.Dataset:
+def _dataset(
+    model: DysonLaguerre | MatrixSGD | LinearRegressionSGD, plan: Plan, indices: range, paths: Paths, initial: Any
+) -> xr.Dataset:
     run = ("layer", "replicate", "time")
     spectra = paths.spectra[None]
     variables: dict[str, Any] = {
@@ -120,7 +141,7 @@ def _dataset(model: DysonLaguerre | MatrixSGD, plan: Plan, indices: range, paths
         "n_cols": (("layer",), [plan.whole_cols]),
         "matrix": (("layer",), ["W"]),
         "replicate": (("replicate",), np.array(indices)),
-        "time": (("time",), plan.clock, {"clock": "learning_rate*step"}),
+        "time": (("time",), plan.clock, {"clock": "step" if plan.method == "recursion" else "learning_rate*step"}),
         "rank": (("rank",), np.arange(plan.rank)),
     }
     if paths.weights is not None:

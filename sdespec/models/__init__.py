@@ -5,8 +5,16 @@ from sdespec.models.deep_network import DeepNetwork
 from sdespec.models.dictionary import sgd_diffusion
 from sdespec.models.dyson_laguerre import DysonLaguerre
 from sdespec.models.extensive_output_network import ExtensiveOutputNetwork
+from sdespec.models.linear_regression import LinearRegressionSGD
+from sdespec.models.losses import QuadraticLoss, SpectralLoss
 from sdespec.models.matrix_sgd import MatrixSGD
-from sdespec.models.noise import IsotropicNoise
+from sdespec.models.noise import (
+    IsotropicNoise,
+    LeftMultiplicativeNoise,
+    RightMultiplicativeNoise,
+    ScalarMultiplicativeNoise,
+    SeparableNoise,
+)
 
 __all__ = [
     "DeepLinearNetwork",
@@ -14,6 +22,13 @@ __all__ = [
     "DysonLaguerre",
     "ExtensiveOutputNetwork",
     "IsotropicNoise",
+    "LeftMultiplicativeNoise",
+    "LinearRegressionSGD",
     "MatrixSGD",
+    "QuadraticLoss",
+    "RightMultiplicativeNoise",
+    "ScalarMultiplicativeNoise",
+    "SeparableNoise",
+    "SpectralLoss",
     "sgd_diffusion",
 ]

@@ -41,8 +41,8 @@ def test_momentum_in_the_dictionary():
         (lambda: DysonLaguerre(5, 6, 1.0, 1.0, beta=0.0), "beta is 0.0"),
         (lambda: IsotropicNoise(float("nan")), "diffusion is nan"),
         (lambda: MatrixSGD(3, 2.5), "n_cols is 2.5"),
-        (lambda: MatrixSGD(3, 4, noise=(IsotropicNoise(1.0),) * 2), "must be one IsotropicNoise"),
-        (lambda: MatrixSGD(3, 4, loss=lambda w: w), "only None is allowed"),
+        (lambda: MatrixSGD(3, 4, noise=()), "must be one or a tuple of IsotropicNoise"),
+        (lambda: MatrixSGD(3, 4, loss="hinge"), "loss is 'hinge'; allowed"),
         (lambda: sgd_diffusion(0.1, 1, 1.0, momentum=1.0), "momentum is 1.0"),
     ],
 )
