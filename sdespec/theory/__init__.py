@@ -11,16 +11,22 @@ from sdespec.theory.moments import (
     trace_variance,
 )
 from sdespec.theory.predict import predict
+from sdespec.theory.tail_index import tail_index_kesten, tail_index_sde
+from sdespec.theory.transition import GaussianTransition, linear_transition
 
 __all__ = [
     "GaussianEquivalent",
+    "GaussianTransition",
     "SpectralLaw",
     "gaussian_equivalent",
+    "linear_transition",
     "log_elementary_moment",
     "predict",
     "spectral_law",
     "square_trace_mean",
     "stationary_ensemble",
+    "tail_index_kesten",
+    "tail_index_sde",
     "trace_cdf",
     "trace_mean",
     "trace_variance",

@@ -13,9 +13,11 @@ from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.linalg import eigenvalues
 from sdespec.core.provenance import record
+from sdespec.models import MatrixSGD
 from sdespec.theory._process import LinearModel, Process, process_of
 from sdespec.theory.density import SpectralLaw, spectral_law
 from sdespec.theory.moments import log_elementary_moment, trace_mean, trace_variance
+from sdespec.theory.predict_matrix import predict_matrix
 
 __all__ = ["predict"]
 
@@ -62,6 +64,11 @@ def predict(
     5 % of the initial eigenvalues are not zero, these are spikes, whose mass vanishes in the bulk; otherwise the
     empirical law of all of them is the initial law, and there are no outliers.
 
+    A MatrixSGD with a QuadraticLoss or separable noise is a Gaussian matrix with a mean and a covariance: trace,
+    density, edges and outliers, from an initial *matrix*; only the trace where several noises are not separable
+    together. Noise that multiplies the matrix has the mean of the trace, and beside isotropic noise on the right the
+    density of the stationary law. Other losses have no theory.
+
     References
     ----------
     Dozier and Silverstein (2007), for the density; Bru (1991), for the process.
@@ -73,6 +80,8 @@ def predict(
     >>> float(predict(model, [0.5, float("inf")]).trace_mean[0, 1])
     614.4
     """
+    if isinstance(model, MatrixSGD) and not model.linear_isotropic:
+        return predict_matrix(model, times, initial=initial, grid=grid)
     process = process_of(model)
     clock = _times(times, process)
     start, stationary = _initial(initial, process)
