@@ -25,6 +25,7 @@ _ROOMS: Mapping[str, tuple[str, str]] = {
     "DeepNetwork": ("sdespec.training", "sdespec.theory.dmft"),
     "DysonLaguerre": ("sdespec.integrators", "sdespec.theory"),
     "ExtensiveOutputNetwork": ("sdespec.training.extensive", "sdespec.theory.extensive"),
+    "LinearRegressionSGD": ("sdespec.integrators", "sdespec.theory"),
     "MatrixSGD": ("sdespec.integrators", "sdespec.theory"),
 }
 
