@@ -52,9 +52,8 @@ def _laws(p: dict[str, Any], seed: int, provenance: str) -> xr.Dataset:
     distances = [_distance(values, law) for law in (exact, shifted)]
     found = [float(special.kolmogorov(np.sqrt(len(values)) * distance)) for distance in distances]
     names = ["exact law of one row", "the law in the other calculus"]
-    return build(
-        {"observed": (("quantity",), found)}, {"quantity": (("quantity",), names)}, source="study", provenance=provenance
-    )
+    coords = {"quantity": (("quantity",), names)}
+    return build({"observed": (("quantity",), found)}, coords, source="study", provenance=provenance)
 
 
 def _hill(values: np.ndarray, share: float) -> tuple[float, float]:
@@ -66,7 +65,7 @@ def _hill(values: np.ndarray, share: float) -> tuple[float, float]:
 
 
 def _over_runs(p: dict[str, Any], seed: int, provenance: str) -> xr.Dataset:
-    """Exponents over runs of the exact stationary laws: matrix F for the right noise, scaled Wishart for the scalar one."""
+    """Exponents over runs of the stationary laws of right noise, matrix F ensembles, beside those of the theory."""
     n, m = p["small_rows"], p["small_cols"]
     found, errors, expected = [], [], []
     isotropic = sd.models.IsotropicNoise(0.5)

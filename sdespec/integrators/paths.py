@@ -172,15 +172,12 @@ def _steps(plan: Plan, replicate: int, row: int, paths: Paths) -> int:
 
 def run_one_time(plan: Plan, indices: range) -> Paths:
     """Any beta and real dimension, where the law at the one time asked for is a Laguerre ensemble."""
-    from_zero = plan.start.spectra is not None and not plan.start.spectra.any()
-    at_rest = plan.start.stationary or math.isinf(plan.clock[-1])
-    if plan.start.steps:
-        raise UsageError(f"beta is {plan.beta:g} and n_cols {plan.n_cols:g}: such a run cannot be continued")
-    if plan.method != "exact" or plan.keep_weights or len(plan.clock) != 1 or not (from_zero or at_rest):
+    if plan.method != "exact" or plan.keep_weights or not plan.is_ensemble:
         raise UsageError(
             f"beta is {plan.beta:g} and n_cols {plan.n_cols:g}: only a spectrum at one time, from zero or in the "
-            "stationary law, is exact; use beta = 1 with integer sides for paths"
+            "stationary law, is exact; use method='strang' for paths, or beta = 1 with integer sides"
         )
+    at_rest = plan.start.stationary or math.isinf(plan.clock[-1])
     if plan.clock[0] == 0.0 and not at_rest:
         return Paths(np.zeros((len(indices), 1, plan.rank)))
     length = math.inf if at_rest else float(plan.clock[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import operator
 from collections.abc import Sequence
@@ -12,15 +13,18 @@ import numpy as np
 
 from sdespec.core.errors import UsageError
 from sdespec.core.rng import FIELDS
-from sdespec.integrators.schemes import euler_step_count
+from sdespec.integrators.schemes import euler_step_count, graded_steps, step_constants
 from sdespec.integrators.start import Start, start_of
 from sdespec.models import DysonLaguerre, MatrixSGD
 
 __all__ = ["METHODS", "Plan", "check_size", "plan_of"]
 
-METHODS: tuple[str, ...] = ("auto", "exact", "euler", "sorted_euler")
+METHODS: tuple[str, ...] = ("auto", "exact", "strang", "implicit", "euler", "sorted_euler")
 
 _MAX_BYTES = 8 << 30
+# Steps of the splitting for any repulsion, in units of the time in which the spectrum moves by its own size, and last
+# steps before a record, of that in which a value diffuses over a mean gap: at these 20 000 replicates show no bias.
+_SHARE, _LAST_SHARE = 0.2, 0.0075
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,7 @@ class Plan:
     method: str
     time_step: float
     keep_weights: bool
+    last_step: float = math.inf
 
     @property
     def rank(self) -> int:
@@ -61,10 +66,34 @@ class Plan:
         return self.keep_weights or self.method == "euler"
 
     @property
+    def graded(self) -> list[np.ndarray]:
+        """Steps of the splitting that lead to each record; one to a time that is reached exactly from zero."""
+        if self.from_zero and self.lengths[0] > 0.0:
+            rest = [graded_steps(float(length), self.time_step, self.last_step) for length in self.lengths[1:]]
+            return [self.lengths[:1], *rest]
+        return [
+            graded_steps(float(length), self.time_step, self.last_step) if length > 0.0 else np.empty(0)
+            for length in self.lengths
+        ]
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the start is the zero matrix."""
+        return self.start.spectra is not None and not self.start.spectra.any()
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether one time alone is asked for at which the law is a Laguerre ensemble, for any repulsion."""
+        at_rest = self.start.stationary or math.isinf(self.clock[-1])
+        return len(self.clock) == 1 and not self.start.steps and (self.from_zero or at_rest)
+
+    @property
     def counts(self) -> list[int]:
         """Number of steps that lead to each record."""
         if self.method == "exact":
             return [1] * len(self.lengths)
+        if math.isfinite(self.last_step):
+            return [len(steps) for steps in self.graded]
         return [euler_step_count(float(length), self.time_step) for length in self.lengths]
 
 
@@ -84,9 +113,9 @@ def plan_of(
     if method not in METHODS:
         raise UsageError(f"method is {method!r}; allowed: {', '.join(METHODS)}")
     name = "exact" if method == "auto" else method
-    if name != "exact" and time_step is None:
+    if name in ("implicit", "euler", "sorted_euler") and time_step is None:
         raise UsageError(f"method {name!r} needs a time_step")
-    if name == "exact" and time_step is not None:
+    if method == "exact" and time_step is not None:
         raise UsageError("time_step has no meaning for the exact method; leave it out")
     if time_step is not None and not (math.isfinite(time_step) and time_step > 0.0):
         raise UsageError(f"time_step is {time_step}; it must be positive and finite")
@@ -104,13 +133,62 @@ def plan_of(
         raise UsageError(f"times are {clock.tolist()}; they must increase from at least {start.time:g}")
     if (start.stationary or math.isinf(clock[-1])) and model.weight_decay == 0.0:
         raise UsageError("there is no stationary law at weight_decay = 0; give finite times and another start")
-    if math.isinf(clock[-1]) and name != "exact":
-        raise UsageError(f"method {name!r} never reaches time inf; only 'exact' does")
-    return Plan(
+    plan = Plan(
         model.n_rows, model.n_cols, model.weight_decay, model.diffusion, beta, clock,
         np.diff(np.concatenate(([start.time], clock))), start, operator.index(seed), name, time_step or math.inf,
         save_weights,
     )  # fmt: skip
+    has_matrix = beta == 1.0 and float(model.n_cols).is_integer()
+    if method == "auto" and not has_matrix and not plan.is_ensemble:
+        plan = dataclasses.replace(plan, method="strang")
+    if plan.method == "exact" and time_step is not None:
+        raise UsageError("time_step has no meaning for the exact method; leave it out")
+    if math.isinf(clock[-1]) and plan.method != "exact":
+        raise UsageError(f"method {plan.method!r} never reaches time inf; ask for that time alone, which is exact")
+    return _dyson_plan(plan) if plan.method in ("strang", "implicit") else plan
+
+
+def _dyson_plan(plan: Plan) -> Plan:
+    """Check a scheme for any repulsion, and choose its steps."""
+    n, m = _sides(plan)
+    dimension = plan.beta * (m - n + 1)
+    if plan.keep_weights:
+        raise UsageError(f"method {plan.method!r} has no matrix to save")
+    if dimension < 1.0:
+        raise UsageError(
+            f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; {plan.method!r} needs "
+            "at least 1: take more columns, or the law at one time"
+        )
+    if plan.method == "implicit":
+        return plan
+    # root of the largest and mean of all eigenvalues at the start and at the records, for the scales of time
+    roots, means = [], []
+    spectra = plan.start.spectra
+    top, mean = (0.0, 0.0) if spectra is None else (float(spectra.max()), float(spectra.mean()))
+    for time in (0.0, *(plan.clock - plan.start.time)):
+        factor, deviation = step_constants(plan.weight_decay, plan.diffusion, float(time)) if time else (1.0, 0.0)
+        edge = math.sqrt(plan.beta) * deviation * (math.sqrt(n) + math.sqrt(m))
+        roots.append(factor * math.sqrt(top) + edge)
+        means.append(factor**2 * mean + plan.beta * m * deviation**2)
+    if plan.start.stationary:
+        variance = plan.diffusion / plan.weight_decay
+        roots, means = [math.sqrt(plan.beta * variance) * (math.sqrt(n) + math.sqrt(m))], [plan.beta * m * variance]
+    scale = min(value for value in means if value > 0.0) / (2.0 * plan.diffusion * plan.beta * m)
+    if plan.weight_decay > 0.0:
+        scale = min(scale, 0.5 / plan.weight_decay)
+    least = min(value for value in roots if value > 0.0)
+    return dataclasses.replace(
+        plan,
+        time_step=min(plan.time_step, _SHARE * scale) if math.isinf(plan.time_step) else plan.time_step,
+        last_step=_LAST_SHARE * (least / n) ** 2 / plan.diffusion,
+    )
+
+
+def _sides(plan: Plan) -> tuple[int, float]:
+    """Number of values and the larger side, which may be real."""
+    if float(plan.n_cols).is_integer():
+        return plan.rank, float(plan.larger_side)
+    return plan.n_rows, float(plan.n_cols)
 
 
 def _whole_cols(n_rows: int, n_cols: float) -> int:

@@ -13,6 +13,7 @@ from sdespec.core.checks import replicate_range
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record
+from sdespec.integrators.dyson_paths import run_dyson
 from sdespec.integrators.matrix_paths import run_matrix
 from sdespec.integrators.matrix_plan import MATRIX_METHODS, matrix_plan_of, regression_plan_of
 from sdespec.integrators.paths import Paths, Progress, run, run_one_time
@@ -21,9 +22,9 @@ from sdespec.models import DysonLaguerre, LinearRegressionSGD, MatrixSGD
 
 __all__ = ["simulate"]
 
-Method = Literal["auto", "exact", "strang", "exponential", "sra1", "milstein", "euler", "sorted_euler"]
+Method = Literal["auto", "exact", "strang", "implicit", "exponential", "sra1", "milstein", "euler", "sorted_euler"]
 _ORDER = {"exact": math.inf, "euler": 1.0, "sorted_euler": 0.0}
-_ORDER |= {"strang": 2.0, "exponential": 1.0, "sra1": 1.5, "milstein": 1.0, "recursion": math.inf}
+_ORDER |= {"strang": 2.0, "exponential": 1.0, "sra1": 1.5, "milstein": 1.0, "implicit": 1.0, "recursion": math.inf}
 
 
 def simulate(
@@ -59,15 +60,16 @@ def simulate(
         Zero, the stationary law, matrices (n_rows, n_cols) or (replicates, n_rows, n_cols), or eigenvalues as
         ``{"eigenvalue": ...}`` in any order, where the law depends on nothing else; a Dataset with a time dim is
         continued from its last time.
-    method : {"auto", "exact", "strang", "exponential", "sra1", "milstein", "euler", "sorted_euler"}
+    method : {"auto", "exact", "strang", "implicit", "exponential", "sra1", "milstein", "euler", "sorted_euler"}
         ``auto`` takes what the structure allows: ``exact`` for a linear drift and additive noise, at any step;
-        ``strang`` for a SpectralLoss; ``sra1`` for another loss; ``milstein`` for scalar multiplicative noise alone;
-        ``euler`` for all other multiplicative noise. ``exponential`` takes decay and additive noise exactly.
-        ``sorted_euler``: Euler-Maruyama of the eigenvalues, with absolute values and sorting; a baseline that is
-        wrong, with its violations of order counted in the attribute ``order_violations``. The orders measured, costs
-        and uses are tabulated in ``sdespec.integrators.matrix_schemes``.
+        ``strang`` for a SpectralLoss, and for paths of a DysonLaguerre of other repulsion or of real dimension;
+        ``sra1`` for another loss; ``milstein`` for scalar multiplicative noise alone; ``euler`` for all other
+        multiplicative noise. ``exponential`` takes decay and additive noise exactly. ``sorted_euler``: Euler-Maruyama
+        of the eigenvalues, with absolute values and sorting; a baseline that is wrong, with its violations of order
+        counted in the attribute ``order_violations``. The orders measured, costs and uses are tabulated in
+        ``sdespec.integrators.matrix_schemes``.
     time_step : float, optional
-        Largest step of the schemes that are not exact, which need it.
+        Largest step of the schemes that are not exact, which need it; that of a DysonLaguerre has a default.
     threads : int, optional
         Number of threads; all cores by default. The result does not depend on it.
     save_weights : bool
@@ -92,7 +94,13 @@ def simulate(
     whatever the larger side. Without ``save_weights`` only the joint law of the spectra at the record times is kept,
     not a path of the matrix. Under any other noise or loss the matrix itself is followed, with eigenvalues taken at
     the records only; memory is that of a few matrices for each thread and of the records.
-    For beta other than 1 only what is exact is offered: one time, from zero or from the stationary law.
+
+    For beta other than 1 one time, from zero or from the stationary law, is exact. Paths split the process into one
+    that is exact, the matrix (independent squared Bessel processes for beta below 1), and a flow of the repulsion that
+    is left, which the implicit midpoint rule follows; weak order 2. Values never lose their order, and steps get short
+    before a record, so that gaps have their law. ``implicit``, Euler's scheme with an implicit drift in singular
+    values, has order 1 and is there for comparison. For beta below 1, where the process itself collides, only the law
+    of single values is promised.
 
     References
     ----------
@@ -119,7 +127,9 @@ def simulate(
     if math.isnan(plan.diffusion):  # no single one: the matrix is followed under all its noises
         paths = run_matrix(cast(Any, model), plan, indices, threads, progress)
         return _dataset(model, plan, indices, paths, initial)
-    if plan.beta != 1.0 or not float(plan.n_cols).is_integer():
+    if plan.method in ("strang", "implicit"):
+        paths = run_dyson(plan, indices, threads, progress)
+    elif plan.beta != 1.0 or not float(plan.n_cols).is_integer():
         paths = run_one_time(plan, indices)
     else:
         paths = run(plan, indices, threads, progress)
@@ -157,6 +167,8 @@ def _dataset(
     }
     if not float(plan.n_cols).is_integer():
         attrs["n_cols_exact"] = float(plan.n_cols)
+    if plan.method in ("strang", "implicit") and isinstance(model, DysonLaguerre):
+        attrs |= {"newton_steps": paths.violations, "time_step": plan.time_step}
     if plan.method == "sorted_euler":
         attrs["order_violations"] = paths.violations
     arguments = {"model": repr(model), "digest": model.digest, "times": plan.clock, "seed": plan.seed}

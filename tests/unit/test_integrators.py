@@ -157,15 +157,15 @@ def test_sorted_euler_counts_its_violations():
     assert run.attrs["method_order"] == 0.0
 
 
-def test_other_beta_is_offered_only_where_it_is_exact():
+def test_other_beta_is_exact_at_one_time():
     model = DysonLaguerre(5, 7.5, 1.0, 0.5, beta=2.5)
     run = sd.simulate(model, [0.7], seed=1, replicates=4)
     assert run.attrs["n_cols_exact"] == 7.5
     part = sd.simulate(model, [0.7], seed=1, replicates=range(2, 4))
     assert np.array_equal(part.eigenvalue, run.eigenvalue.isel(replicate=slice(2, 4)))
-    with pytest.raises(UsageError, match="use beta = 1"):
-        sd.simulate(model, [0.5, 0.7], seed=1)
-    with pytest.raises(UsageError, match="cannot be continued"):
+    with pytest.raises(UsageError, match="is exact; use method='strang'"):
+        sd.simulate(model, [0.5, 0.7], seed=1, method="exact")
+    with pytest.raises(UsageError, match="never reaches time inf"):
         sd.simulate(model, [math.inf], seed=1, replicates=4, initial=run)
     narrow = sd.simulate(DysonLaguerre(4, 3.5, 1.0, 0.5, beta=0.8), [0.7], seed=1)
     assert narrow.eigenvalue.values.shape == (1, 1, 1, 4)

@@ -296,7 +296,7 @@ def test_memory_does_not_grow_with_the_number_of_steps():
 
 
 def test_other_rooms_refuse_what_they_do_not_know():
-    with pytest.raises(UsageError, match="has no single diffusion"):
-        predict(RIGHT, [1.0])
+    with pytest.raises(UsageError, match="have a theory"):
+        predict(USER, [1.0])
     with pytest.raises(UsageError, match="has no single diffusion"):
         to_sdeint(USER)

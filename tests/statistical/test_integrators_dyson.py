@@ -1,0 +1,132 @@
+"""Laws of Dyson processes of any repulsion, against matrices, ensembles and exact moments.
+
+Rates: KS p-values above 1e-3 over all statistics of a test by Bonferroni; moments within 4.5 standard errors. Steps are
+the default ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sdespec.integrators import plan, simulate
+from sdespec.laws import BetaLaguerre, LaguerreEnsemble
+from sdespec.models import DysonLaguerre
+from sdespec.theory import log_elementary_moment
+
+LIMIT = 1e-3
+
+
+def _model(n: int, m: float, beta: float) -> DysonLaguerre:
+    return DysonLaguerre(n, m, weight_decay=1.0, diffusion=1.0, beta=beta)
+
+
+def _statistics(spectra: np.ndarray) -> list[np.ndarray]:
+    """Smallest, middle and largest value, a gap in the middle, and the trace."""
+    middle = spectra.shape[1] // 2
+    gap = spectra[:, middle - 1] - spectra[:, middle]
+    return [spectra[:, -1], spectra[:, middle], spectra[:, 0], gap, spectra.sum(axis=1)]
+
+
+def _complex(n: int, m: int, start: np.ndarray, time: float, count: int) -> np.ndarray:
+    """Exact spectra of repulsion 2: a complex matrix."""
+    draws, factor = np.random.default_rng(9), math.exp(-time)
+    out, mean = np.empty((count, n)), np.zeros((n, m))
+    np.fill_diagonal(mean, factor * np.sqrt(start))
+    for first in range(0, count, 500):
+        noise = draws.standard_normal((500, n, m)) + 1j * draws.standard_normal((500, n, m))
+        matrix = mean + math.sqrt(1.0 - factor**2) * noise
+        out[first : first + 500] = np.linalg.eigvalsh(matrix @ matrix.conj().transpose(0, 2, 1))[:, ::-1]
+    return out
+
+
+@pytest.mark.parametrize(("n", "m"), [(8, 8), (8, 9), (6, 12)])
+def test_law_of_repulsion_two(n, m, monkeypatch):
+    """20 000 replicates at the default steps against complex matrices; without short last steps, or at 2.1, caught."""
+    start = (2.0 * (n + m) * np.linspace(0.05, 1.0, n) ** 2)[::-1]
+    exact = _statistics(_complex(n, m, start, 0.5, 20_000))
+    options = {"seed": 1, "replicates": 20_000, "initial": {"eigenvalue": start}}
+
+    def least(beta: float) -> float:
+        found = _statistics(simulate(_model(n, m, beta), [0.5], **options).eigenvalue.values[0, :, 0])
+        return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+
+    assert least(2.0) > LIMIT / len(exact)
+    assert least(2.1) < 1e-6
+    monkeypatch.setattr(plan, "_LAST_SHARE", 1e9)
+    assert least(2.0) < 1e-6
+
+
+@pytest.mark.parametrize("beta", [1.5, 2.5, 4.0])
+def test_moments_of_any_repulsion(beta):
+    """Elementary symmetric means at two times; a repulsion that is 10 % wrong is caught."""
+    n, m, start, times = 4, 6, np.array([9.0, 4.0, 2.0, 0.5]), [0.2, 0.5]
+    spectra = simulate(_model(n, m, beta), times, seed=2, replicates=20_000, initial={"eigenvalue": start})
+    for i, time in enumerate(times):
+        sums = np.zeros((20_000, n + 1))
+        sums[:, 0] = 1.0
+        for k in range(n):
+            sums[:, 1:] = sums[:, 1:] + sums[:, :-1] * spectra.eigenvalue.values[0, :, i, k : k + 1]
+        error = sums.std(axis=0)[1:] / math.sqrt(20_000)
+        exact, wrong = (np.exp(log_elementary_moment(_model(n, m, b), time, start))[1:] for b in (beta, 1.1 * beta))
+        assert (np.abs(sums.mean(axis=0)[1:] - exact) < 4.5 * error + 0.004 * exact).all()
+        assert (np.abs(sums.mean(axis=0)[1:] - wrong) > 4.5 * error + 0.004 * exact).any()
+
+
+@pytest.mark.parametrize(("n", "m", "beta"), [(6, 6.0, 4.0), (6, 7.5, 2.5), (12, 20.0, 1.3)])
+def test_the_stationary_law_stays(n, m, beta):
+    """From the ensemble to a time later: the same laws, by independent draws of the ensemble."""
+    run = simulate(_model(n, m, beta), [0.4], seed=5, replicates=8000, initial="stationary", method="strang")
+    found = _statistics(run.eigenvalue.values[0, :, 0])
+    for variance, right in ((1.0, True), (1.05, False)):
+        exact = _statistics(LaguerreEnsemble(n, m, variance, beta=beta).rvs(8000, seed=77))
+        p = min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+        assert p > LIMIT / len(exact) if right else p < 1e-6
+
+
+@pytest.mark.parametrize("c", [0.5, 2.0])
+def test_weak_repulsion_has_its_one_body_law(c):
+    """High temperature, 50 values, relaxed from a start far away: the beta-Laguerre law within .02, not another one."""
+    model = DysonLaguerre.high_temperature(50, c, 1.0)
+    start = {"eigenvalue": np.linspace(0.5, 1.5, 50)}
+    values = np.sort(simulate(model, [3.0], seed=0, replicates=200, initial=start).eigenvalue.values.ravel())
+    steps = (np.arange(len(values)) + 0.5) / len(values)
+    assert np.abs(BetaLaguerre(c, 1.0, 1.0).cdf(values) - steps).max() < 0.02
+    assert np.abs(BetaLaguerre(1.6 * c, 1.0, 1.0).cdf(values) - steps).max() > 0.03
+
+
+@pytest.mark.parametrize(("beta", "ratio"), [(2.0, 0.5996), (4.0, 0.6744)])
+def test_spacing_ratios(beta, ratio):
+    """Mean ratio of neighbouring gaps in the middle half, relaxed from equal gaps; 5 standard errors of replicates."""
+    n = 24
+    start = {"eigenvalue": np.linspace(1.0, 6.0 * n, n)}
+    spectra = simulate(_model(n, 2.0 * n, beta), [1.0], seed=0, replicates=600, initial=start).eigenvalue.values[
+        0, :, 0
+    ]
+    gaps = -np.diff(np.sqrt(spectra[:, n // 4 : 3 * n // 4]), axis=1)
+    ratios = np.minimum(gaps[:, 1:], gaps[:, :-1]) / np.maximum(gaps[:, 1:], gaps[:, :-1])
+    means = ratios.mean(axis=1)
+    assert abs(means.mean() - ratio) < 5.0 * means.std() / math.sqrt(600) + 0.003
+    assert abs(means.mean() - 0.5307) > 5.0 * means.std() / math.sqrt(600)  # repulsion 1
+
+
+def test_implicit_euler_has_order_one_and_its_bias_is_seen():
+    """Bias of the mean trace halves with the step; at the coarse one it is far beyond the error."""
+    n, m, start, beta = 4, 6, np.array([9.0, 4.0, 2.0, 0.5]), 2.5
+    exact = float(np.exp(log_elementary_moment(_model(n, m, beta), 0.5, start))[1])
+    biases, errors = [], []
+    for step in (0.1, 0.05, 0.025):
+        run = simulate(
+            _model(n, m, beta), [0.5], seed=0, replicates=20_000, initial={"eigenvalue": start}, method="implicit",
+            time_step=step,
+        )  # fmt: skip
+        traces = run.eigenvalue.values[0, :, 0].sum(axis=1)
+        biases.append(traces.mean() - exact)
+        errors.append(traces.std() / math.sqrt(20_000))
+    assert run.attrs["method_order"] == 1.0
+    assert abs(biases[0]) > 10.0 * errors[0]
+    for coarse, fine, error in zip(biases, biases[1:], errors[1:], strict=False):
+        assert abs(fine - 0.5 * coarse) < 0.15 * abs(coarse) + 5.0 * error
