@@ -1,4 +1,4 @@
-"""Cost of the splitting for any repulsion beside the exact law of repulsion 1, and of the first call; prints JSON.
+"""Costs of Dyson processes: splitting beside the exact law, pair sums beside NumPy, sorted Euler beside sdeint; JSON.
 
 Run: python tests/benchmarks/bench_dyson.py
 """
@@ -9,8 +9,11 @@ import json
 import time
 
 import numpy as np
+import sdeint
 
+from sdespec.core.rng import words_of
 from sdespec.integrators import simulate
+from sdespec.integrators._kernels import sorted_euler_steps
 from sdespec.models import DysonLaguerre
 
 
@@ -22,6 +25,38 @@ def seconds(model: DysonLaguerre, count: int, start: np.ndarray, **options: obje
         simulate(model, [0.5], seed=0, replicates=count, initial={"eigenvalue": start}, threads=1, **options)
         found.append(time.perf_counter() - begin)
     return min(found) / count
+
+
+def pair_sums(x: np.ndarray) -> np.ndarray:
+    """Sum over the others of (x_k + x_j) / (x_k - x_j), by broadcasting."""
+    gaps = x[:, None] - x[None, :]
+    np.fill_diagonal(gaps, np.inf)
+    return ((x[:, None] + x[None, :]) / gaps).sum(axis=1)
+
+
+def euler(n: int) -> dict[str, float]:
+    """Steps per second of sorted Euler, of one pair sum in NumPy, and of the same scheme by sdeint."""
+    x = 6.0 * n * np.linspace(0.05, 1.0, n) ** 2
+    count = max(200, 30_000_000 // (n * n))
+    sorted_euler_steps(x[::-1].copy(), 2 * n, 1.0, 1.0, 1e-9, 1, *words_of(seed=0, replicate=0, step=0))
+    begin = time.perf_counter()
+    sorted_euler_steps(x[::-1].copy(), 2 * n, 1.0, 1.0, 1e-9, count, *words_of(seed=0, replicate=0, step=0))
+    ours = count / (time.perf_counter() - begin)
+    repeats = max(5, count // 200)
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        pair_sums(x)
+    broadcast = repeats / (time.perf_counter() - begin)
+    steps = max(20, count // 2000)
+    begin = time.perf_counter()
+    sdeint.itoEuler(
+        lambda y, t: -2.0 * y + 2.0 * (2 * n + pair_sums(y)),
+        lambda y, t: np.diag(2.0 * np.sqrt(2.0 * np.abs(y))),
+        x,
+        np.linspace(0.0, 1e-9 * steps, steps + 1),
+    )
+    theirs = steps / (time.perf_counter() - begin)
+    return {"steps_per_s": ours, "over_one_numpy_pair_sum": ours / broadcast, "over_sdeint": ours / theirs}
 
 
 def main() -> None:
@@ -38,6 +73,8 @@ def main() -> None:
         for beta in (0.5, 2.0, 2.5, 4.0):
             row[f"beta_{beta}"] = seconds(DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta), count, start) / exact
         report[f"n = {n}, ratios to the exact law"] = row
+    for n in (16, 64, 256, 1024):
+        report[f"sorted Euler, n = {n}"] = euler(n)
     print(json.dumps(report, indent=1))
 
 
