@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 from scipy.interpolate import CubicSpline
 
+from sdespec.core.errors import SpectrumError
 from sdespec.fits.estimate import Estimate
 from sdespec.laws import BetaLaguerre
 
@@ -44,6 +45,11 @@ def beta_laguerre_estimate(x: np.ndarray, level: float) -> Estimate:
         With the note ``c at its largest`` where the likelihood grows up to c = 50: the law is then as good as
         Marchenko-Pastur; with ``no repulsion`` where the best c is 0, the gamma law.
 
+    Raises
+    ------
+    SpectrumError
+        If the sample is so broad or so narrow that none of these laws has its coefficient of variation.
+
     Notes
     -----
     Laws are tabulated on a lattice of c and of the squared coefficient of variation (1 + c)/(a + 1 + c), which the
@@ -64,6 +70,11 @@ def beta_laguerre_estimate(x: np.ndarray, level: float) -> Estimate:
     profile = np.array(rows)
     place = np.log(np.array(_REPULSIONS[: len(rows)]) + _OFFSET)
     usable = np.isfinite(profile[:, 0])
+    if usable.sum() < 2:
+        raise SpectrumError(
+            f"standard deviation over mean {math.sqrt(float(np.var(unit))):.2g}; "
+            f"a beta-Laguerre law with a from {_LEAST_A:g} to {_MOST_A:g} has no such spread"
+        )
     fine = np.linspace(place[usable][0], place[usable][-1], _POINTS)
     value, log_ratio, curvature = (CubicSpline(place[usable], profile[usable, k])(fine) for k in range(3))
     top = int(np.argmax(value))

@@ -12,7 +12,7 @@ from sdespec.fits.estimate import Estimate, Interval
 from sdespec.fits.row_search import golden_rows
 from sdespec.laws import BetaPrime, Gamma, InverseGamma, Law
 
-__all__ = ["BetaPrimeRows", "beta_prime_estimate", "beta_prime_rows", "gamma_likelihood"]
+__all__ = ["BetaPrimeRows", "beta_prime_estimate", "beta_prime_rows", "gamma_likelihood", "log_mean"]
 
 _FARTHEST = 11.5
 """log of b, and of a, beyond which the law is its limit: 1e5, where the likelihoods differ by less than 1e-5 n."""
@@ -86,7 +86,8 @@ def gamma_likelihood(mean_log: np.ndarray, log_mean: np.ndarray) -> tuple[np.nda
     return shape, (shape - 1.0) * mean_log - shape - special.gammaln(shape) - shape * log_scale
 
 
-def _log_mean(t: np.ndarray) -> np.ndarray:
+def log_mean(t: np.ndarray) -> np.ndarray:
+    """Logarithm of the mean of exp(t) along the last axis."""
     highest = t.max(axis=-1)
     return np.asarray(highest + np.log(np.mean(np.exp(t - highest[..., None]), axis=-1)))
 
@@ -97,12 +98,12 @@ class _Profile:
     def __init__(self, t: np.ndarray) -> None:
         self.t = t
         self.mean = t.mean(axis=-1)
-        self.gamma_shape, self.gamma = gamma_likelihood(self.mean, _log_mean(t))
-        inverse_shape, self.inverse = gamma_likelihood(-self.mean, _log_mean(-t))
+        self.gamma_shape, self.gamma = gamma_likelihood(self.mean, log_mean(t))
+        inverse_shape, self.inverse = gamma_likelihood(-self.mean, log_mean(-t))
         self.inverse_shape = inverse_shape
         self.inverse = self.inverse - 2.0 * self.mean  # the Jacobian of the reciprocal
-        self.high = _log_mean(t) - np.log(self.gamma_shape) + _FARTHEST
-        self.low = -(_log_mean(-t) - np.log(inverse_shape)) - _FARTHEST
+        self.high = log_mean(t) - np.log(self.gamma_shape) + _FARTHEST
+        self.low = -(log_mean(-t) - np.log(inverse_shape)) - _FARTHEST
         self.a, self.b = self.gamma_shape, np.full_like(self.mean, math.exp(_FARTHEST))
 
     def value(self, log_scale: np.ndarray, steps: int = 8) -> np.ndarray:

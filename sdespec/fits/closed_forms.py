@@ -137,7 +137,7 @@ def closed_form_intervals(fitted: Law, n: int, level: float) -> dict[str, Interv
         }
     low, high = (float(v) for v in special.gammaincinv(float(n), [half, 1.0 - half]))
     scale = fitted.parameters["scale"]
-    return {"scale": (n * scale / high, n * scale / low)}
+    return {"scale": (scale * (n / high), scale * (n / low))}
 
 
 def _scaled(value: float, log_factor: float) -> Interval:

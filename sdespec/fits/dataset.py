@@ -120,12 +120,18 @@ def fit_dataset(
             "level": options.level,
             "bootstrap": options.bootstrap,
             "calibration": options.calibration,
-            "ci_kind": "bootstrap with re-searched threshold" if options.bootstrap else "exact at fixed threshold",
+            "ci_kind": _tail_ci_kind(options),
             "ci_prob": options.level,
             "parameter_ci_kind": _parameter_ci_kind(options),
             "pool": " ".join(pooled),
         },
     )
+
+
+def _tail_ci_kind(options: FitOptions) -> str:
+    """Where the interval of the exponent comes from; a threshold that is given is not searched again."""
+    searched = options.bootstrap and options.threshold is None
+    return "bootstrap with re-searched threshold" if searched else "exact at fixed threshold"
 
 
 def _parameter_ci_kind(options: FitOptions) -> str:
@@ -149,10 +155,11 @@ def _check_pool(spectra: xr.Dataset, pool: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rows(array: xr.DataArray) -> np.ndarray:
-    """Spectra without padding, one row each; rows without any value are left out."""
+    """Spectra without padding, one row each; rows without any value are left out, unless there is no other."""
     values = array.values.reshape(-1, array.sizes["rank"])
     values = values[np.isfinite(values).any(axis=1)]
-    return np.asarray(values[:, np.isfinite(values).any(axis=0)])
+    values = values[:, np.isfinite(values).any(axis=0)]
+    return np.asarray(values if len(values) else np.empty((1, 0)))
 
 
 def _fit_cell(

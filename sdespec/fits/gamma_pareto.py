@@ -9,8 +9,9 @@ import numpy as np
 from scipy import optimize, special
 
 from sdespec.core.errors import SpectrumError
+from sdespec.fits.closed_forms import CLOSED_FORMS
 from sdespec.fits.estimate import Estimate
-from sdespec.laws import Gamma, GammaPareto
+from sdespec.laws import GammaPareto
 
 __all__ = ["gamma_pareto_estimate"]
 
@@ -59,7 +60,7 @@ class _Profile:
 
 def _profile(x: np.ndarray, threshold: float) -> _Profile:
     split = int(np.searchsorted(x, threshold, side="left"))
-    scaled = np.log(x / threshold)
+    scaled = np.log(x) - math.log(threshold)
     return _Profile(
         n_body=split,
         n_tail=len(x) - split,
@@ -153,10 +154,7 @@ def gamma_pareto_estimate(x: np.ndarray, level: float) -> Estimate:
 
 
 def _notes(x: np.ndarray, value: float, slope: float) -> tuple[str, ...]:
-    mean = float(np.mean(x))
-    gap = math.log(mean) - float(np.mean(np.log(x)))
-    shape = (3.0 - gap + math.sqrt((gap - 3.0) ** 2 + 24.0 * gap)) / (12.0 * gap)
-    gamma = float(np.sum(Gamma(shape, mean / shape).logpdf(x)))
+    gamma = float(np.sum(CLOSED_FORMS["gamma"](x).logpdf(x)))
     notes = []
     if slope >= 7.0:
         notes.append("not heavy: the exponent is above 8")

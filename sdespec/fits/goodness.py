@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from sdespec.core.errors import SpectrumError, UsageError
 from sdespec.fits.bulk import outliers, two_sided_distance
 from sdespec.fits.calibration import CALIBRATIONS, Calibration, scores
-from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, estimate_law, law
+from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, check_range, estimate_law, law
 from sdespec.fits.matrix_laws import matrix_f_rows, wachter_law
 from sdespec.fits.power_law import Ks, power_law_tail
-from sdespec.fits.refits import percentile_intervals, refit_rows
+from sdespec.fits.refits import p_value, percentile_intervals, refit_rows, rows_of
 from sdespec.fits.tail_evidence import body_and_tail
 from sdespec.fits.validation import check_resamples, check_spectrum
 from sdespec.laws import GaussianMatrixEnsemble, LaguerreEnsemble, Law, MarchenkoPastur, MatrixFEnsemble
@@ -105,10 +105,6 @@ ENSEMBLES: Mapping[str, Callable[[np.ndarray, Shape], _Fit]] = MappingProxyType(
 """Matrix ensembles whose draws judge a spectrum."""
 
 
-def _p_value(observed: float, null: np.ndarray) -> float:
-    return (1.0 + float(np.count_nonzero(null >= observed))) / (len(null) + 1.0)
-
-
 def goodness_of_fit(
     eigenvalues: ArrayLike,
     n_rows: int,
@@ -184,10 +180,11 @@ def goodness_of_fit(
     shape = (n_rows, n_cols)
     if ensemble not in ENSEMBLES:
         fitted = law(values, ensemble)
-        rows = np.asarray(fitted.law.ppf(scores(*shape, draws, calibration, seed)))
+        rows = rows_of(fitted.law, scores(*shape, draws, calibration, seed))
         null = refit_rows(ensemble, rows).ks_distance
-        p = _p_value(fitted.ks_distance, null)
+        p = p_value(fitted.ks_distance, null)
         return GoodnessOfFit(p, fitted.ks_distance, fitted.law, ensemble, calibration, null)
+    check_range(values)
     fit = ENSEMBLES[ensemble](values[None], shape)
     if calibration == "iid":
         if ensemble == "spiked":
@@ -197,7 +194,7 @@ def goodness_of_fit(
         rows = fit.draw(draws, seed)
     null = ENSEMBLES[ensemble](rows, shape).distances
     distance = float(fit.distances[0])
-    return GoodnessOfFit(_p_value(distance, null), distance, fit.law, ensemble, calibration, null)
+    return GoodnessOfFit(p_value(distance, null), distance, fit.law, ensemble, calibration, null)
 
 
 def calibrate_law(
@@ -222,9 +219,9 @@ def calibrate_law(
         In (0, 1]; at least 1 / (draws + 1).
     intervals : dict
     """
-    refits = refit_rows(name, np.asarray(fitted.law.ppf(u)))
+    refits = refit_rows(name, rows_of(fitted.law, u))
     intervals = percentile_intervals(name, fitted.parameters, refits.parameters, level)
-    return _p_value(fitted.ks_distance, refits.ks_distance), intervals
+    return p_value(fitted.ks_distance, refits.ks_distance), intervals
 
 
 def tail_law_p_value(
@@ -262,7 +259,7 @@ def tail_law_p_value(
     Returns
     -------
     float
-        In (0, 1].
+        In (0, 1]; NaN where no draw has three distinct values beyond a threshold that is kept.
     """
 
     def quantile(survival: np.ndarray) -> np.ndarray:
@@ -275,4 +272,4 @@ def tail_law_p_value(
         if len(np.unique(tail)) >= 3:
             estimate = estimate_law(tail, name, 0.95)
             null.append(two_sided_distance(np.asarray(estimate.law.cdf(tail))))
-    return _p_value(fitted.ks_distance, np.array(null))
+    return p_value(fitted.ks_distance, np.array(null))

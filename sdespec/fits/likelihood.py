@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sdespec.core.errors import UsageError
+from sdespec.core.errors import SpectrumError, UsageError
 from sdespec.fits.beta_laguerre import beta_laguerre_estimate
 from sdespec.fits.beta_prime import beta_prime_estimate
 from sdespec.fits.bulk import two_sided_distance
@@ -36,8 +36,10 @@ from sdespec.laws import (
 __all__ = [
     "FITTED_LAWS",
     "MATRIX_LAWS",
+    "SMALLEST_SPREAD",
     "TAIL_LAWS",
     "LawFit",
+    "check_range",
     "estimate_law",
     "exponential_z",
     "fit_gamma",
@@ -50,6 +52,9 @@ MATRIX_LAWS: tuple[str, ...] = ("marchenko_pastur", "wachter")
 """Laws of whole spectra, whose fit needs the shape of the matrix."""
 TAIL_LAWS: tuple[str, ...] = ("pareto", "truncated_pareto")
 """Laws that begin at a threshold."""
+SMALLEST_SPREAD = 1e-4
+"""Logarithm of the largest over the smallest value below which laws without a closed form are not told apart."""
+_LARGEST = 1e250
 _ITERATIVE: Mapping[str, Callable[[np.ndarray, float], Estimate]] = MappingProxyType(
     {
         "beta_prime": beta_prime_estimate,
@@ -139,7 +144,7 @@ def _check_name(name: str) -> None:
 
 
 def estimate_law(x: np.ndarray, name: str, level: float) -> Estimate:
-    """Fit a law that needs no shape, with no check of the values.
+    """Fit a law that needs no shape to values that have been checked.
 
     Parameters
     ----------
@@ -153,7 +158,14 @@ def estimate_law(x: np.ndarray, name: str, level: float) -> Estimate:
     Returns
     -------
     Estimate
+
+    Raises
+    ------
+    SpectrumError
+        If the law cannot be fitted to these values.
     """
+    if name not in CLOSED_FORMS:
+        check_range(x)
     if name.startswith(_RECIPROCAL):
         base = estimate_law(1.0 / x[::-1], name.removeprefix(_RECIPROCAL), level)
         return Estimate(Reciprocal(base.law), base.parameters, base.intervals, notes=base.notes)
@@ -161,6 +173,30 @@ def estimate_law(x: np.ndarray, name: str, level: float) -> Estimate:
         fitted = CLOSED_FORMS[name](x)
         return Estimate(fitted, fitted.parameters, closed_form_intervals(fitted, len(x), level))
     return _ITERATIVE[name](x, level)
+
+
+def check_range(x: np.ndarray) -> None:
+    """Refuse values for which the search for a law overflows or cancels.
+
+    Parameters
+    ----------
+    x : ndarray, (n,)
+        Positive.
+
+    Raises
+    ------
+    SpectrumError
+        If a value lies beyond 1e250 or below 1e-250, or all lie within 0.01 %.
+    """
+    low, high = float(x.min()), float(x.max())
+    if low < 1.0 / _LARGEST or high > _LARGEST:
+        raise SpectrumError(
+            f"values from {low:g} to {high:g}; this fit takes {1.0 / _LARGEST:g} to {_LARGEST:g}: change the unit"
+        )
+    if high < 2.0 * low and math.log(high / low) < SMALLEST_SPREAD:
+        raise SpectrumError(
+            f"the values agree to {high / low - 1.0:.1g}; this fit needs a spread of {SMALLEST_SPREAD:g}"
+        )
 
 
 def law(
@@ -198,7 +234,8 @@ def law(
     Raises
     ------
     SpectrumError
-        If a value is NaN, infinite or negative, or fewer than 3 distinct values are positive.
+        If a value is NaN, infinite or negative, or fewer than 3 distinct values are positive; for laws other
+        than the first five also if values lie beyond 1e250 or below 1e-250, or all within 0.01 %.
     UsageError
         If the law is not one of those, or the shape is missing or does not fit.
 
@@ -258,6 +295,7 @@ def _matrix_estimate(values: np.ndarray, name: str, n_rows: int | None, n_cols: 
         raise UsageError(
             f"{len(values)} values for a {n_rows} x {n_cols} matrix; exactly {min(n_rows, n_cols)} are needed"
         )
+    check_range(values[values > 0.0])
     if name == "wachter":
         return wachter_estimate(values, n_rows, n_cols, level)
     return marchenko_pastur_estimate(values, n_rows, n_cols, level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,10 +10,14 @@ from types import MappingProxyType
 import numpy as np
 from scipy import special
 
-from sdespec.fits.beta_prime import beta_prime_rows, gamma_likelihood
-from sdespec.fits.likelihood import law, law_parameters
+from sdespec.core.errors import SpectrumError
+from sdespec.fits.beta_prime import beta_prime_rows, gamma_likelihood, log_mean
+from sdespec.fits.likelihood import SMALLEST_SPREAD, LawFit, law, law_parameters
+from sdespec.laws import Law
 
-__all__ = ["Refits", "percentile_intervals", "refit_rows"]
+__all__ = ["Refits", "p_value", "percentile_intervals", "refit_rows", "rows_of"]
+
+_SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +44,11 @@ def _distance(cdf: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum((cdf - steps).max(axis=1), (steps + 1.0 / n - cdf).max(axis=1)))
 
 
-def _log_mean(logs: np.ndarray) -> np.ndarray:
-    highest = logs.max(axis=1)
-    return np.asarray(highest + np.log(np.mean(np.exp(logs - highest[:, None]), axis=1)))
-
-
 def _gamma(rows: np.ndarray) -> Refits:
     logs = np.log(rows)
-    mean_log, log_mean = logs.mean(axis=1), _log_mean(logs)
-    shape, value = gamma_likelihood(mean_log, log_mean)
-    scale = np.exp(log_mean) / shape
+    log_of_mean = log_mean(logs)
+    shape, value = gamma_likelihood(logs.mean(axis=1), log_of_mean)
+    scale = np.exp(log_of_mean) / shape
     cdf = special.gammainc(shape[:, None], rows / scale[:, None])
     return Refits({"shape": shape, "scale": scale}, rows.shape[1] * value, _distance(np.asarray(cdf)))
 
@@ -118,20 +118,67 @@ def refit_rows(name: str, rows: np.ndarray) -> Refits:
     Returns
     -------
     Refits
+        NaN where a row cannot be fitted.
 
     Examples
     --------
     >>> refit_rows("exponential", np.array([[1.0, 2.0, 3.0]])).parameters["scale"]
     array([2.])
     """
-    if name in _AT_ONCE:
+    # below this spread the means of logs cancel
+    if name in _AT_ONCE and (np.log(rows[:, -1]) - np.log(rows[:, 0])).min() > SMALLEST_SPREAD:
         return _AT_ONCE[name](rows)
-    fits = [law(row, name) for row in rows]
+    fits = [_fit_or_none(row, name) for row in rows]
     return Refits(
-        {key: np.array([fitted.parameters[key] for fitted in fits]) for key in law_parameters(name)},
-        np.array([fitted.log_likelihood for fitted in fits]),
-        np.array([fitted.ks_distance for fitted in fits]),
+        {key: np.array([math.nan if f is None else f.parameters[key] for f in fits]) for key in law_parameters(name)},
+        np.array([math.nan if f is None else f.log_likelihood for f in fits]),
+        np.array([math.nan if f is None else f.ks_distance for f in fits]),
     )
+
+
+def _fit_or_none(row: np.ndarray, name: str) -> LawFit | None:
+    try:
+        return law(row, name)
+    except SpectrumError:
+        return None
+
+
+def rows_of(fitted: Law, u: np.ndarray) -> np.ndarray:
+    """Spectra that a law has at given scores.
+
+    Parameters
+    ----------
+    fitted : Law
+        Of positive values.
+    u : ndarray, (draws, r)
+        Scores, ascending.
+
+    Returns
+    -------
+    ndarray, (draws, r)
+        Ascending; values that are no normal numbers are set to the nearest that is one, and whose reciprocal is.
+    """
+    return np.asarray(np.clip(fitted.ppf(u), _SMALLEST, 1.0 / _SMALLEST))
+
+
+def p_value(observed: float, null: np.ndarray) -> float:
+    """Share of draws at least as large as what was observed, which counts as one of them.
+
+    Parameters
+    ----------
+    observed : float
+        The statistic.
+    null : ndarray, (draws,)
+        That of the draws; NaN, where a draw could not be fitted, counts as larger.
+
+    Returns
+    -------
+    float
+        At least 1 / (draws + 1); NaN without draws.
+    """
+    if len(null) == 0:
+        return math.nan
+    return (1.0 + float(np.count_nonzero(~(null < observed)))) / (len(null) + 1.0)
 
 
 def percentile_intervals(
@@ -155,11 +202,14 @@ def percentile_intervals(
     dict
         Percentiles reflected at the estimate on a logarithmic scale, estimate^2 / draw, which undoes the bias. For a
         beta prime law plain percentiles of b and of the scale, and reflected reciprocals of a: by simulation these
-        cover best where the limits of the law are near.
+        cover best where the limits of the law are near. NaN where a draw could not be fitted.
     """
     shares = [0.5 * (1.0 - level), 0.5 * (1.0 + level)]
     out = {}
     for key, values in draws.items():
+        if np.isnan(values).any():
+            out[key] = (math.nan, math.nan)
+            continue
         # without interpolation, which has no meaning next to infinity
         low, high = (float(v) for v in np.quantile(values, shares, method="inverted_cdf"))
         estimate = estimates[key]

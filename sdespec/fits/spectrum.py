@@ -15,7 +15,7 @@ from sdespec.fits.calibration import CALIBRATIONS, Calibration, scores, shape_nu
 from sdespec.fits.goodness import calibrate_law, goodness_of_fit, tail_law_p_value
 from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, law
 from sdespec.fits.power_law import Ks, PowerLawTail, power_law_tail
-from sdespec.fits.refits import refit_rows
+from sdespec.fits.refits import p_value, refit_rows, rows_of
 from sdespec.fits.regime import Evidence, Regime, decide_regime
 from sdespec.fits.tail_evidence import TailEvidence, tail_evidence
 from sdespec.fits.validation import check_resamples, check_spectrum
@@ -371,9 +371,9 @@ def _no_tail_p(values: np.ndarray, u: np.ndarray) -> float:
     gamma = refit_rows("gamma", ascending)
     ratio = float((refit_rows("beta_prime", ascending).log_likelihood - gamma.log_likelihood)[0])
     null_law = Gamma(float(gamma.parameters["shape"][0]), float(gamma.parameters["scale"][0]))
-    rows = np.asarray(null_law.ppf(u))
+    rows = rows_of(null_law, u)
     null = refit_rows("beta_prime", rows).log_likelihood - refit_rows("gamma", rows).log_likelihood
-    return (1.0 + float(np.count_nonzero(null >= ratio - 1e-9))) / (len(null) + 1.0)
+    return p_value(ratio - 1e-9, null)
 
 
 def _null_outliers(null: np.ndarray | None, n_rows: int, n_cols: int, options: FitOptions) -> tuple[int, float]:

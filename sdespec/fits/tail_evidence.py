@@ -20,6 +20,10 @@ LEAST_TAIL_P = 0.05
 """Least p-value of a tail that may be called a power law."""
 
 
+_HIGHEST = 709.0
+"""Logarithm of the largest value that is drawn."""
+
+
 @dataclass(frozen=True)
 class TailEvidence:
     """Calibrated p-values of one tail; small ones reject what they name, NaN where not computed.
@@ -52,7 +56,7 @@ class TailEvidence:
     @property
     def established(self) -> bool:
         """Whether all rivals are rejected and the power law is not."""
-        tested = not math.isnan(self.log_normal + self.cutoff)
+        tested = not math.isnan(self.power_law + self.log_normal + self.cutoff)
         return tested and not self.rejected and max(self.log_normal, self.cutoff) <= SIGNIFICANCE
 
     def sentence(self) -> str:
@@ -95,7 +99,7 @@ def body_and_tail(
     body = np.sort(values[values < threshold])
     split = len(body) / len(values)
     survival = np.clip((1.0 - u) / (1.0 - split), np.finfo(float).tiny, 1.0)
-    drawn = threshold * np.exp(quantile(survival))
+    drawn = threshold * np.exp(np.minimum(quantile(survival), _HIGHEST - max(math.log(threshold), 0.0)))
     if len(body):
         grid = (np.arange(len(body)) + 0.5) / len(values)
         drawn = np.where(u < split, np.interp(u, grid, body), drawn)
@@ -125,7 +129,8 @@ def _refit(rows: np.ndarray, min_tail: int, ks: Ks, threshold: float | None) -> 
 
 
 def _share(at_least: np.ndarray) -> float:
-    return (1.0 + float(np.count_nonzero(at_least))) / (len(at_least) + 1.0)
+    """P-value from draws that are at least as far; NaN without draws."""
+    return math.nan if len(at_least) == 0 else (1.0 + float(np.count_nonzero(at_least))) / (len(at_least) + 1.0)
 
 
 def tail_evidence(

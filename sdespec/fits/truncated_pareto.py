@@ -92,12 +92,14 @@ def truncated_pareto_estimate(x: np.ndarray, level: float) -> Estimate:
     ends: Interval = (-math.inf, math.inf)
     if n >= _LEAST_INTERIOR:
         ends = _decay_interval((float(logs.sum()) - width) / ((n - 2) * width), n - 2, level)
+    # the interval leaves the two ends out, which the estimate does not: ties there can part them
+    slopes = (min(ends[0] / width, decay), max(ends[1] / width, decay))
     lower, upper = _bounds(decay, width, n, level)
     return Estimate(
         law=TruncatedPareto(1.0 + decay, low, high),
         parameters={"exponent": 1.0 + decay, "minimum": low, "maximum": high},
         intervals={
-            "exponent": (1.0 + ends[0] / width, 1.0 + ends[1] / width),
+            "exponent": (1.0 + slopes[0], 1.0 + slopes[1]),
             "minimum": (low * math.exp(-lower), low),
             "maximum": (high, high * math.exp(upper) if upper < 700.0 else math.inf),
         },
@@ -113,6 +115,6 @@ def _bounds(decay: float, width: float, n: int, level: float) -> tuple[float, fl
     mass = -math.expm1(-decay * width)
     # below the minimum the density continues, so that the mass there is share / (1 - share) of the rest
     odds = share / (1.0 - share)
-    below = math.log1p(odds * mass) / decay
+    below = math.log1p(odds * mass) / decay if odds * mass > -1.0 else math.inf
     above = 1.0 - odds * mass * math.exp(decay * width) if decay * width < 700.0 else -math.inf
     return below, (math.inf if above <= 0.0 else -math.log(above) / decay)

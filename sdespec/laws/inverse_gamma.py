@@ -61,7 +61,8 @@ class InverseGamma(Law):
 
     def _logpdf(self, x: Array) -> Array:
         z = self.scale / x
-        density = (self.shape + 1.0) * np.log(z) - z - special.gammaln(self.shape) - np.log(self.scale)
+        log_z = np.log(self.scale) - np.log(x)  # of z itself it is infinite where z underflows
+        density = (self.shape + 1.0) * log_z - z - special.gammaln(self.shape) - np.log(self.scale)
         return np.asarray(np.where(np.isinf(z), -np.inf, density))
 
     def _cdf(self, x: Array) -> Array:

@@ -63,11 +63,14 @@ def one_layer(ds: xr.Dataset, layer: str | int | None, *, name: str = "eigenvalu
     return ds
 
 
-def one_spectrum(ds: xr.Dataset, layer: str | int | None, time: int, replicate: int) -> xr.Dataset:
-    """Select one layer, replicate and time; a lone layer needs no name."""
+def one_spectrum(
+    ds: xr.Dataset, layer: str | int | None, time: int, replicate: int, *, pooled: bool = False
+) -> xr.Dataset:
+    """Select one layer, replicate and time; a lone layer needs no name; ``pooled`` keeps dims that a fit pooled."""
     ds = one_layer(ds, layer)
+    kept = str(ds.attrs.get("pool", "")).split() if pooled else []
     for dim, index in (("replicate", replicate), ("time", time)):
-        if dim in ds.dims:
+        if dim in ds.dims and dim not in kept:
             ds = ds.isel({dim: index})
     if not len(positive_values(ds)):
         raise InputError(f"layer {str(ds['layer'].values)!r} has no spectrum: {_reason(ds)}")

@@ -36,7 +36,8 @@ def tail(
     layer : str or int, optional
         Name or index of the matrix; may be left out where there is only one.
     time, replicate : int
-        Index along these dims, where they exist.
+        Index along these dims, where they exist; of no account for a dim that the fit pooled, whose values are drawn
+        together.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -62,7 +63,7 @@ def tail(
     """
     if "tail_exponent" not in ds:
         raise InputError("the Dataset holds no fitted tail; call fit first")
-    one = one_spectrum(ds, layer, time, replicate)
+    one = one_spectrum(ds, layer, time, replicate, pooled=True)
     ax = axes(ax)
     values = positive_values(one)
     _survival(ax, values, ".", color=COLORS["data"], ms=4, label="eigenvalues")

@@ -44,7 +44,8 @@ def thresholds(
     layer : str or int, optional
         Name or index of the matrix; may be left out where there is only one.
     time, replicate : int
-        Index along these dims, where they exist.
+        Index along these dims, where they exist; of no account for a dim that the fit pooled, whose values are drawn
+        together.
     min_tail : int
         Smallest number of values in a tail.
     ks : {"two-sided", "left"}
@@ -78,7 +79,7 @@ def thresholds(
     """
     if not 0.0 < level < 1.0:
         raise UsageError(f"level is {level}; it must lie between 0 and 1")
-    one = one_spectrum(ds, layer, time, replicate)
+    one = one_spectrum(ds, layer, time, replicate, pooled=True)
     curve = threshold_curve(positive_values(one), min_tail=min_tail, ks=ks, points=_POINTS)
     ax = axes(ax)
     lower, upper = _band(curve, level)

@@ -10,6 +10,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from sdespec.core.errors import InputError
+from sdespec.verbs import without_pooled
 
 __all__ = ["FitDocument", "MeasureDocument", "fit_document", "measure_document"]
 
@@ -138,12 +139,6 @@ def _cells(ds: xr.Dataset) -> Iterator[xr.Dataset]:
     yield ds
 
 
-def _without_pooled(ds: xr.Dataset) -> xr.Dataset:
-    """Leave out the dims over which a fit was pooled: one entry stands for all."""
-    dims = [dim for dim in str(ds.attrs.get("pool", "")).split() if dim in ds.dims]
-    return ds.isel(dict.fromkeys(dims, 0), drop=True)
-
-
 def _matrix(one: xr.Dataset) -> dict[str, Any]:
     return {
         "name": str(one["layer"].values),
@@ -260,7 +255,7 @@ def fit_document(ds: xr.Dataset) -> FitDocument:
         null=_attribute(ds, "null"),
         ks=str(ds.attrs["ks"]),
         calibration=str(ds.attrs["calibration"]),
-        matrices=[_fitted(one) for one in _cells(_without_pooled(ds))],
+        matrices=[_fitted(one) for one in _cells(without_pooled(ds))],
     )
 
 

@@ -1,5 +1,7 @@
 """Goodness of fit of whole spectra, its power, cover of intervals, and how often a tail is called a power law."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -45,12 +47,13 @@ def _p(ensemble, spectra, calibration="ensemble", draws=60):
 
 @pytest.mark.parametrize("ensemble", sorted(NULLS))
 def test_p_values_of_each_ensemble_are_uniform_under_its_null(ensemble):
-    """200 spectra, 60 own draws each: KS test against the uniform law, false alarm 1e-3.
+    """200 spectra, 60 own draws each (120 and 40 of the slower ones): KS against the uniform law, false alarm 1e-3.
 
     The planted bug takes the values for independent, as a textbook p-value does: a true null then lies above 0.8.
     """
-    spectra = NULLS[ensemble].rvs(200, seed=11)
-    assert stats.kstest(_p(ensemble, spectra), "uniform").pvalue > 1e-3
+    size, draws = (120, 40) if ensemble in ("matrix_f", "spiked") else (200, 60)
+    spectra = NULLS[ensemble].rvs(size, seed=11)
+    assert stats.kstest(_p(ensemble, spectra, draws=draws), "uniform").pvalue > 1e-3
     if ensemble != "spiked":
         iid = _p(ensemble, spectra[:30], "iid")
         assert iid.min() > 0.8
@@ -142,7 +145,7 @@ def test_the_boundary_ratio_keeps_its_size_for_independent_values_only():
         spectra = TransportedEnsemble(true, 64, 128).rvs(12, seed=5)
         return np.mean([compare_laws(row, "gamma", "beta_prime", **options).p_value <= 0.05 for row in spectra])
 
-    options = {"calibration": "ensemble", "n_rows": 64, "n_cols": 128, "draws": 24}
+    options = {"calibration": "ensemble", "shape": (64, 128), "draws": 24}
     power = rejected(BetaPrime(2.0, 6.0, 1.0), **options)
     assert power >= 0.35
     assert rejected(BetaPrime(2.0, 6.0, 1.0)) < power
@@ -161,8 +164,8 @@ def _evidence(rows, n, m, draws=40):
 def test_a_power_law_is_called_one_and_others_are_not():
     """100 values a spectrum. Called a power law: Pareto at least 75 % of 25 and inverse Wishart too (long run 90 %).
 
-    Of 25 each: log-normal, gamma, stretched exponential and Marchenko-Pastur at most 16 % (long run 2.5, 0.5, 0 and
-    0 %). False alarm 5e-3. The planted bug asks only whether the fit of the power law itself is kept, as is usual:
+    Log-normal, of 25, at most 16 % (long run 2.5 %); gamma, stretched exponential and Marchenko-Pastur, of 10 each, at
+    most one (0.5, 0 and 0 %). False alarm 5e-3. The planted bug asks only whether the fit of the power law itself is kept, as is usual:
     it calls more than a fifth of the log-normal spectra power laws.
     """
     n, m = 100, 150
@@ -175,9 +178,9 @@ def test_a_power_law_is_called_one_and_others_are_not():
         assert np.mean([one.established for one in _evidence(rows, n, m)]) >= 0.75
     false = {
         "log_normal": LogNormal(1.0, 1.0).ppf(u),
-        "gamma": Gamma(0.5, 1.0).ppf(u),
-        "stretched": _weibull(u, 2.0),
-        "marchenko_pastur": np.sort(LaguerreEnsemble(n, m, 1.0).rvs(25, seed=2), axis=1),
+        "gamma": Gamma(0.5, 1.0).ppf(u[:10]),
+        "stretched": _weibull(u[:10], 2.0),
+        "marchenko_pastur": np.sort(LaguerreEnsemble(n, m, 1.0).rvs(10, seed=2), axis=1),
     }
     evidence = {name: _evidence(rows, n, m) for name, rows in false.items()}
     for found in evidence.values():
@@ -212,16 +215,23 @@ def _cut_off(seed, size=1000, exponent=2.0, rate=0.02):
 
 
 def test_independent_values_at_a_known_threshold():
-    """Pareto samples of 300, 100 of them: p-values uniform (KS p > 0.01, false alarm 0.01), established in most.
+    """Pareto samples of 300, 100 of them: p-values uniform (KS p > 0.01, false alarm 0.01), established in most of 30.
 
     Log-normal samples of 1000 beyond their centre, 20 of them: rejected in favour of the log-normal law at least 95 %,
     never called a power law. Power laws of exponent 2 with cutoff 50, 20 of them: rejected for the cutoff, 95 %. Long
     run 92 %, 100 %, 100 % and 100 %: false alarm below 1e-3. The planted bug takes rigid draws for independent values.
     """
     options = {"threshold": 1.0, "calibration": "iid", "draws": 30}
-    pareto = [power_law_test(Pareto(2.5, 1.0).rvs(300, seed=s), seed=s, **options) for s in range(100)]
-    assert stats.kstest([one.power_law for one in pareto], "uniform").pvalue > 0.01
-    assert np.mean([one.established for one in pareto]) >= 0.8
+    samples = [Pareto(2.5, 1.0).rvs(300, seed=s) for s in range(100)]
+    alone = {"min_tail": 10, "ks": "two-sided", "threshold": 1.0, "rivals": False}
+    p = [
+        tail_evidence(x, power_law_tail(x, threshold=1.0), scores(300, 300, 30, "iid", s), **alone).power_law
+        for s, x in enumerate(samples)
+    ]
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    tested = [power_law_test(x, seed=s, **options) for s, x in enumerate(samples[:30])]
+    assert [one.power_law for one in tested] == p[:30]
+    assert np.mean([one.established for one in tested]) >= 0.8
     curved = [power_law_test(LogNormal(1.0, 1.0).rvs(1000, seed=s), **options) for s in range(20)]
     assert np.mean([one.against_log_normal <= 0.05 for one in curved]) >= 0.95
     assert not any(one.established for one in curved)
@@ -237,3 +247,26 @@ def test_the_reciprocal_of_beta_laguerre_has_the_exponent_of_its_hard_edge():
         values = np.sort(1.0 / BetaLaguerre(c, a, 1.0).rvs(20_000, seed=4))
         tail = power_law_tail(values, threshold=float(values[-200]))
         assert abs(tail.exponent - (a + 2.0)) < 3.0 * (tail.exponent - 1.0) / np.sqrt(200)
+
+
+def test_power_law_against_log_normal_decides_wrongly_in_five_of_a_hundred_at_most():
+    """Beyond a known threshold, at the level 5 %. 1500 Pareto samples of 30 values, 800 of 300: rejected in at most 6.7 %.
+
+    Long run 5.0 and 4.9 %, three standard errors more, false alarm 2e-3. Log-normal samples, 300 of 1000 values of which
+    half lie beyond: rejected in at least 95 %, never preferred to the log-normal law (long run 100 %). The planted bug
+    is the even mixture of chi-square laws without its correction: it rejects 8.9 % of the shorter samples.
+    """
+    for size, count in ((30, 1500), (300, 800)):
+        found = [
+            compare_laws(Pareto(2.5, 1.0).rvs(size, seed=s), "pareto", "log_normal", threshold=1.0)
+            for s in range(count)
+        ]
+        assert np.mean([one.p_value <= 0.05 for one in found]) <= 0.067
+        if size == 30:
+            plain = [0.5 * math.erfc(math.sqrt(-one.log_likelihood_ratio)) for one in found]
+            assert np.mean(np.array(plain) <= 0.05) > 0.067
+    curved = [
+        compare_laws(LogNormal(1.0, 1.0).rvs(1000, seed=s), "pareto", "log_normal", threshold=1.0) for s in range(300)
+    ]
+    assert np.mean([one.p_value <= 0.05 for one in curved]) >= 0.95
+    assert max(one.log_likelihood_ratio for one in curved) <= 0.0

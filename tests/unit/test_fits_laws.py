@@ -11,7 +11,7 @@ from sdespec.fits import compare_laws, goodness_of_fit, law
 from sdespec.fits.beta_prime import beta_prime_rows
 from sdespec.fits.likelihood import FITTED_LAWS, law_parameters
 from sdespec.fits.matrix_laws import matrix_f_rows
-from sdespec.fits.refits import percentile_intervals, refit_rows
+from sdespec.fits.refits import p_value, percentile_intervals, refit_rows
 from sdespec.laws import (
     BetaLaguerre,
     BetaPrime,
@@ -235,12 +235,12 @@ def test_nested_laws_are_compared_at_the_boundary():
     with pytest.raises(UsageError, match="joint density cannot be compared"):
         compare_laws(spectrum, "wachter", "gamma")
     with pytest.raises(SpectrumError, match="outliers beyond"):
-        compare_laws(spectrum, "wachter", "marchenko_pastur", n_rows=30, n_cols=60)
+        compare_laws(spectrum, "wachter", "marchenko_pastur", shape=(30, 60))
 
 
 def test_ensemble_comparison_judges_both_laws():
     values = LogNormal(1.0, 1.0).ppf((np.arange(64) + 0.5) / 64)
-    options = {"calibration": "ensemble", "n_rows": 64, "n_cols": 128, "draws": 60}
+    options = {"calibration": "ensemble", "shape": (64, 128), "draws": 60}
     comparison = compare_laws(values, "gamma", "log_normal", **options)
     assert comparison.log_likelihood_ratio < 0.0
     assert comparison.p_value == comparison.p_value_a == pytest.approx(1 / 61)
@@ -258,10 +258,10 @@ def test_ensemble_comparison_judges_both_laws():
         (lambda x: law(x, "wachter"), "needs the shape"),
         (lambda x: law(x, "marchenko_pastur", n_rows=9, n_cols=9), "exactly 9 are needed"),
         (lambda x: law(np.append(x, 0.0), "wachter", n_rows=31, n_cols=40), "without zeros"),
-        (lambda x: compare_laws(x, "gamma", "log_normal", calibration="ensemble"), "give n_rows, n_cols"),
+        (lambda x: compare_laws(x, "gamma", "log_normal", calibration="ensemble"), "give shape="),
         (lambda x: compare_laws(x, "gamma", "log_normal", calibration="both"), "calibration is 'both'"),
         (
-            lambda x: compare_laws(x, "gamma", "log_normal", calibration="ensemble", n_rows=9, n_cols=9),
+            lambda x: compare_laws(x, "gamma", "log_normal", calibration="ensemble", shape=(9, 9)),
             "exactly 9 are needed",
         ),
         (
@@ -282,11 +282,84 @@ def test_what_is_not_allowed_is_refused(call, message):
         call(LaguerreEnsemble(30, 40, 1.0).rvs(1, seed=0)[0])
 
 
+@pytest.mark.parametrize("name", [name for name in FITTED_LAWS if "beta_laguerre" not in name])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0, 2.0, 3.0],
+        np.repeat([1.0, 2.0, 3.0], 10),
+        1.0 + 1e-9 * np.arange(30),
+        10.0 ** np.linspace(-300, 300, 30),
+        10.0 ** np.linspace(-320, -290, 30),
+        (1.0 - np.arange(30) / 30.0) ** -9.0,
+        np.linspace(0.1, 1.7, 30) * 1e308,
+        np.append(1.0 + 1e-3 * np.arange(27), [1e5, 1e6, 1e8]),
+        np.append(np.ones(27), [2.0, 3.0, 4.0]),
+    ],
+    ids=["three", "ties", "equal", "600 decades", "tiny", "heavy", "huge", "outliers", "ties below"],
+)
+def test_hard_samples_are_fitted_or_refused(values, name):
+    """Ends of intervals hold the estimate, numbers are numbers; anything else is a SpectrumError."""
+    values = np.array(values)
+    try:
+        fitted = law(values, name, n_rows=len(values), n_cols=len(values) + 10)
+    except SpectrumError:
+        return
+    assert fitted.log_likelihood < math.inf
+    assert fitted.log_likelihood > -math.inf or fitted.joint
+    assert 0.0 <= fitted.ks_distance <= 1.0
+    for key, (lower, upper) in fitted.intervals.items():
+        assert lower <= fitted.parameters[key] * (1.0 + 1e-9)
+        assert fitted.parameters[key] <= upper * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "message"),
+    [
+        ((1.0 - np.arange(30) / 30.0) ** -9.0, "beta_laguerre", "has no such spread"),
+        (1.0 + 1e-3 * np.arange(30), "beta_laguerre", "has no such spread"),
+        (1.0 + 1e-9 * np.arange(30), "beta_prime", "this fit needs a spread of 0.0001"),
+        (1e300 * np.arange(1.0, 31.0), "reciprocal_gamma", "this fit takes 1e-250 to 1e.250: change the unit"),
+        (1e-300 * np.arange(1.0, 31.0), "wachter", "change the unit"),
+    ],
+)
+def test_why_a_law_is_not_fitted(values, name, message):
+    with pytest.raises(SpectrumError, match=message):
+        law(values, name, n_rows=30, n_cols=40)
+
+
+def test_nulls_far_from_one_and_nearly_equal_values_are_those_of_other_units():
+    """Draws are not lost where they underflow, nor where logs cancel: the p-value is that of the slow way."""
+    wide = goodness_of_fit(10.0 ** np.linspace(-300, 300, 30), 30, 40, ensemble="gamma", draws=40)
+    assert np.isfinite(wide.null).all()
+    assert 0.0 < wide.p_value <= 1.0
+    close = 1.0 + 1e-6 * LaguerreEnsemble(30, 40, 1.0).rvs(1, seed=0)
+    refits = refit_rows("gamma", np.sort(close, axis=1))
+    assert refits.parameters["shape"][0] == pytest.approx(law(close[0], "gamma").parameters["shape"], rel=1e-5)
+
+
+def test_draws_that_cannot_be_fitted_count_against_a_rejection():
+    rows = np.array([np.linspace(1.0, 2.0, 30), np.linspace(1.0, 1.00001, 30)])
+    refits = refit_rows("beta_prime", rows)
+    assert np.isnan(refits.ks_distance).tolist() == [False, True]
+    assert p_value(1.0, np.array([0.5, np.nan, 0.2])) == 0.5
+    assert math.isnan(p_value(1.0, np.array([])))
+    bounds = percentile_intervals("beta_laguerre", {"c": 1.0}, {"c": np.array([1.0, np.nan])}, 0.95)["c"]
+    assert all(math.isnan(bound) for bound in bounds)
+
+
+def test_equal_eigenvalues_have_no_joint_density_to_compare():
+    with pytest.raises(SpectrumError, match="joint density of eigenvalues vanishes"):
+        compare_laws(np.repeat([1.0, 2.0, 3.0], 10), "marchenko_pastur", "wachter", shape=(30, 40))
+    with pytest.raises(UsageError, match=r"laws of whole spectra; give shape="):
+        compare_laws(np.arange(1.0, 31.0), "marchenko_pastur", "wachter")
+
+
 def test_zero_modes_are_refused_by_the_ensembles():
     with pytest.raises(SpectrumError, match="the spectrum has zeros"):
         goodness_of_fit(np.array([3.0, 2.0, 1.0, 0.0]), 4, 5, ensemble="laguerre")
     with pytest.raises(SpectrumError, match="the spectrum has zeros"):
-        compare_laws([3.0, 2.0, 1.0, 0.0], "gamma", "log_normal", calibration="ensemble", n_rows=4, n_cols=5)
+        compare_laws([3.0, 2.0, 1.0, 0.0], "gamma", "log_normal", calibration="ensemble", shape=(4, 5))
 
 
 def test_every_name_has_parameters():

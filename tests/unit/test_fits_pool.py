@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import sdespec as sd
 from sdespec.core.dataset import build
 from sdespec.core.errors import UsageError
 from sdespec.core.provenance import record
-from sdespec.fits import law, power_law_tail
+from sdespec.fits import law, power_law_tail, threshold_curve
 from sdespec.fits.calibration import scores
 from sdespec.laws import GaussianMatrixEnsemble, LaguerreEnsemble, Pareto, TransportedEnsemble
 from sdespec.report import fit_document
@@ -127,3 +128,35 @@ def test_a_law_without_a_tail_is_noted_in_the_dataset():
     assert laws["beta_prime"].note.startswith("no tail")
     assert "b" not in laws["beta_prime"].parameters
     assert one.preferred_law.item() == "beta_prime"
+
+
+def test_a_matrix_without_values_has_a_status_and_the_others_their_fits(heavy):
+    values = np.vstack([heavy[:2], np.full((1, N), np.nan)])
+    fits = sd.fit(_dataset(values), bootstrap=0)
+    assert fits.fit_status.values[0, :2].tolist() == ["ok", "ok"]
+    assert fits.fit_status.values[0, 2].startswith("0 distinct positive values")
+    pooled = sd.fit(_dataset(values), bootstrap=0, pool=("replicate",))
+    assert pooled.tail_exponent.item() == power_law_tail(heavy[:2].ravel()).exponent
+    assert sd.fit(_dataset(values[2:]), bootstrap=0, pool=("replicate",)).fit_status.item().startswith("0 distinct")
+
+
+def test_what_is_said_of_the_interval_of_the_exponent(heavy):
+    given = sd.fit(_dataset(heavy), bootstrap=20, threshold=2.0)
+    assert given.attrs["ci_kind"] == "exact at fixed threshold"
+    exact = power_law_tail(heavy[0], threshold=2.0).interval
+    np.testing.assert_allclose(given.tail_interval.values[0, 0], exact, rtol=1e-12)
+    assert sd.fit(_dataset(heavy), bootstrap=20).attrs["ci_kind"] == "bootstrap with re-searched threshold"
+
+
+@pytest.mark.parametrize("plot", ["tail", "thresholds"])
+def test_plots_show_what_was_pooled(heavy, plot):
+    both = sd.fit(_dataset(heavy.reshape(2, 2, N), ("replicate", "time")), bootstrap=0, pool=("replicate",))
+    pooled = heavy.reshape(2, 2, N)[:, 0].ravel()
+    ax = Figure().subplots()
+    getattr(sd.plot, plot)(both, time=0, ax=ax)
+    drawn = ax.lines[0].get_xdata()
+    if plot == "thresholds":
+        np.testing.assert_array_equal(drawn, threshold_curve(pooled).threshold)
+        assert ax.containers[0].lines[0].get_xdata()[0] in drawn
+    else:
+        np.testing.assert_array_equal(drawn, np.sort(pooled))

@@ -176,3 +176,16 @@ def test_the_test_of_a_pool_draws_pools():
 def test_options_of_the_test_are_checked(options, message):
     with pytest.raises(UsageError, match=message):
         power_law_test(np.arange(1.0, 51.0), **options)
+
+
+def test_tails_over_hundreds_of_decades_are_drawn_without_overflow():
+    values = 10.0 ** np.linspace(-300, 300, 60)
+    found = power_law_test(values, calibration="iid", draws=20)
+    assert 0.0 < found.power_law <= 1.0
+    rows = body_and_tail(values, 1e280, lambda s: -1e3 * np.log(s), scores(60, 90, 20, "iid", 1))
+    assert np.isfinite(rows).all()
+
+
+def test_no_draws_are_no_evidence():
+    evidence = TailEvidence(math.nan, 0.5, 0.5, 0.01, 0.01)
+    assert not evidence.established
