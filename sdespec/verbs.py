@@ -67,7 +67,8 @@ def fit(
         Number of resamples of the interval, in each of which the threshold is searched again, and of draws of
         the calibrated p-values; 0 skips both.
     calibration : {"ensemble", "iid"}
-        Whether the draws of the p-values are as rigid as eigenvalues, or independent.
+        Whether the draws of the p-values are as rigid as eigenvalues, or independent. Matrices of one shape share
+        these draws, which do not depend on ``seed``.
     edge : {"tracy_widom", "factor", "finite_size", "asymptotic"}
         Where an outlier begins; see ``sdespec.fits.outliers``.
     level : float

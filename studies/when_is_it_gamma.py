@@ -12,6 +12,7 @@ from scipy import special
 import sdespec as sd
 from sdespec.core.dataset import build
 from sdespec.core.provenance import record
+from sdespec.fits.bulk import two_sided_distance
 
 COLORS = {"gamma": "#c8452f", "marchenko_pastur": "#3b6ea8", "beta_laguerre": "#4d8f5b"}
 GROUPS = 10
@@ -39,9 +40,7 @@ def _stationary(n: int, count: int, seed: int) -> np.ndarray:
 
 def _distance(values: np.ndarray, law: Any) -> float:
     """Two-sided KS distance of a sample to a law."""
-    cdf = law.cdf(np.sort(values))
-    steps = np.arange(len(cdf)) / len(cdf)
-    return float(max((cdf - steps).max(), (steps + 1.0 / len(cdf) - cdf).max()))
+    return two_sided_distance(law.cdf(np.sort(values)))
 
 
 def _with_error(spectra: np.ndarray, statistic: Any) -> tuple[float, float]:

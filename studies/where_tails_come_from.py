@@ -12,6 +12,7 @@ from scipy import special
 import sdespec as sd
 from sdespec.core.dataset import build
 from sdespec.core.provenance import record
+from sdespec.fits.bulk import two_sided_distance
 
 BLUE, RED, GREEN = "#3b6ea8", "#c8452f", "#4d8f5b"
 
@@ -30,23 +31,20 @@ def run(parameters: dict[str, Any], *, seed: int) -> dict[str, xr.Dataset]:
 
 def _distance(values: np.ndarray, law: Any) -> float:
     """Two-sided KS distance of a sample to a law."""
-    cdf = law.cdf(np.sort(values))
-    steps = np.arange(len(cdf)) / len(cdf)
-    return float(max((cdf - steps).max(), (steps + 1.0 / len(cdf) - cdf).max()))
+    return two_sided_distance(law.cdf(np.sort(values)))
 
 
-def _row(p: dict[str, Any], kind: str, diffusion: float, seed: int) -> np.ndarray:
-    """Squared norms of independent rows of weights at rest, under one noise that multiplies them."""
-    noise = {"scalar": sd.models.ScalarMultiplicativeNoise, "right": sd.models.RightMultiplicativeNoise}[kind]
-    model = sd.models.MatrixSGD(1, p["row"], 1.0, (sd.models.IsotropicNoise(0.5), noise(diffusion)))
-    run = sd.simulate(model, [p["relaxed"]], seed=seed, replicates=p["runs"], method="euler", time_step=p["time_step"])
-    return np.asarray(run["eigenvalue"].values[0, :, 0, 0])
+def _model(n: int, m: int, noise: Any) -> Any:
+    """Weights under decay 1 and additive noise of stationary variance 1/2, and noise that multiplies them."""
+    return sd.models.MatrixSGD(n, m, 1.0, (sd.models.IsotropicNoise(0.5), noise))
 
 
 def _laws(p: dict[str, Any], seed: int, provenance: str) -> xr.Dataset:
     """p-values of the exact law of one row under scalar noise, and of the gamma law without it."""
     d = p["scalar_diffusion"]
-    values = _row(p, "scalar", d, seed)
+    model = _model(1, p["row"], sd.models.ScalarMultiplicativeNoise(d))
+    run = sd.simulate(model, [p["relaxed"]], seed=seed, replicates=p["runs"], method="euler", time_step=p["time_step"])
+    values = run["eigenvalue"].values[0, :, 0, 0]
     exact = sd.laws.BetaPrime(0.5 * p["row"], 0.5 + 0.5 / d, 0.5 / d)
     shifted = sd.laws.BetaPrime(0.5 * p["row"], 1.0 + 0.5 / d, 0.5 / d)  # the other calculus
     distances = [_distance(values, law) for law in (exact, shifted)]
@@ -68,9 +66,8 @@ def _over_runs(p: dict[str, Any], seed: int, provenance: str) -> xr.Dataset:
     """Exponents over runs of the stationary laws of right noise, matrix F ensembles, beside those of the theory."""
     n, m = p["small_rows"], p["small_cols"]
     found, errors, expected = [], [], []
-    isotropic = sd.models.IsotropicNoise(0.5)
     for k in p["right_diffusions"]:
-        model = sd.models.MatrixSGD(n, m, 1.0, (isotropic, sd.models.RightMultiplicativeNoise(k)))
+        model = _model(n, m, sd.models.RightMultiplicativeNoise(k))
         tops = sd.theory.stationary_ensemble(model).rvs(p["draws"], seed=seed)[:, 0]
         exponent, error = _hill(tops, p["share"])
         found.append(exponent)
@@ -101,9 +98,7 @@ def _within(p: dict[str, Any], seed: int, provenance: str) -> xr.Dataset:
         # at the least index there is no edge: the limit law itself has a power law, of exponent 3/2
         edge = ensemble.bulk.support()[1] if ensemble.n_denominator > n else np.nan
         ends.append(np.median(spectra[:, 0]) / edge)
-    scalar = sd.models.MatrixSGD(
-        n, m, 1.0, (sd.models.IsotropicNoise(0.5), sd.models.ScalarMultiplicativeNoise(p["scalar_diffusion"]))
-    )
+    scalar = _model(n, m, sd.models.ScalarMultiplicativeNoise(p["scalar_diffusion"]))
     run = sd.simulate(scalar, [p["relaxed"]], seed=seed, replicates=p["large_runs"], method="euler", time_step=0.05)
     scaled = run["eigenvalue"].values[0, :, 0]
     distances = [

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
 from sdespec.core.errors import NumericalError
-from sdespec.core.linalg import blas_threads
 from sdespec.core.rng import words_of
 from sdespec.integrators._dyson_kernels import implicit_steps, splitting_steps
-from sdespec.integrators.paths import Paths
+from sdespec.integrators.paths import Paths, Progress, empty_paths, in_chunks
 from sdespec.integrators.plan import Plan
 from sdespec.integrators.schemes import euler_step_count, step_constants
 from sdespec.laws import LaguerreEnsemble
 
 __all__ = ["run_dyson", "splitting_constants"]
-
-Progress = Callable[[int, int, str], None]
 
 
 def splitting_constants(n: int, m: float, diffusion: float, beta: float) -> tuple[float, float, float, float]:
@@ -82,21 +77,18 @@ def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progres
     NumericalError
         If Newton's method does not converge.
     """
-    paths = Paths(np.empty((len(indices), len(plan.clock), plan.rank)), None)
-    starts = _starts(plan, indices)
-    used = 0
-    with blas_threads(0), ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
-        found = pool.map(lambda row: _follow(plan, indices[row], starts[row], paths.spectra[row]), range(len(indices)))
-        for done, steps in enumerate(found, start=1):
-            used += steps
-            if progress is not None:
-                progress(done, len(indices), "replicates")
-    return Paths(paths.spectra, None, used)
+    paths, starts = empty_paths(plan, indices), _starts(plan, indices)
+
+    def follow(chunk: range) -> int:
+        row = chunk.start - indices.start
+        return _follow(plan, chunk.start, starts[row], paths.spectra[row])
+
+    return replace(paths, violations=sum(in_chunks(follow, indices, 1, threads, progress)))
 
 
 def _starts(plan: Plan, indices: range) -> np.ndarray:
     """Spectra (replicates, n) from which the steps begin: those at the first record where the start is zero."""
-    n, m = (plan.rank, float(plan.larger_side)) if float(plan.n_cols).is_integer() else (plan.n_rows, plan.n_cols)
+    n, m = plan.sides
     if plan.start.stationary or (plan.from_zero and plan.lengths[0] > 0.0):
         length = math.inf if plan.start.stationary else float(plan.lengths[0])
         deviation = step_constants(plan.weight_decay, plan.diffusion, length)[1]
@@ -135,7 +127,7 @@ def _steps_of(plan: Plan, index: int) -> list[tuple[float, int]]:
 
 
 def _advance(plan: Plan, spectrum: np.ndarray, h: float, count: int, words: tuple[np.uint64, ...]) -> int:
-    n, m = (plan.rank, float(plan.larger_side)) if float(plan.n_cols).is_integer() else (plan.n_rows, plan.n_cols)
+    n, m = plan.sides
     if plan.method == "implicit":
         inverse = plan.diffusion * (plan.beta * (m - n + 1) - 1.0)
         deviation = math.sqrt(2.0 * plan.diffusion * h)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import Any, cast
 
 import numpy as np
 
 from sdespec.core.errors import NumericalError
-from sdespec.core.linalg import blas_threads
 from sdespec.core.rng import Words, words_of
 from sdespec.integrators._kernels import eigenvalues_of, exact_spectra
 from sdespec.integrators._matrix_kernels import affine_steps, gradient_steps, regression_steps, sra1_steps
@@ -27,7 +24,7 @@ from sdespec.integrators.gradients import (
 from sdespec.integrators.matrix_plan import turns_freely
 from sdespec.integrators.matrix_schemes import AffineStep, euler_step, exact_step, ornstein_uhlenbeck_step
 from sdespec.integrators.matrix_start import stationary_weight
-from sdespec.integrators.paths import Paths, Progress
+from sdespec.integrators.paths import Paths, Progress, empty_paths, given_weight, in_chunks
 from sdespec.integrators.plan import Plan
 from sdespec.models import LinearRegressionSGD, MatrixSGD, QuadraticLoss, SpectralLoss
 
@@ -69,9 +66,7 @@ def run_matrix(
     -----
     Memory: a few matrices for each thread, and the records.
     """
-    spectra = np.empty((len(indices), len(plan.clock), plan.rank))
-    shape = (len(indices), len(plan.clock), plan.n_rows, plan.whole_cols)
-    paths = Paths(spectra, np.empty(shape) if plan.keep_weights else None)
+    paths = empty_paths(plan, indices)
     follow: Callable[[range], None]
     size = _CHUNK
     if plan.method == "strang" and not plan.keep_weights and isinstance(model, MatrixSGD) and turns_freely(model):
@@ -79,27 +74,15 @@ def run_matrix(
     else:
         advance = _regression(model) if isinstance(model, LinearRegressionSGD) else _advance(model, plan.method)
         follow = partial(_follow, model, plan, indices.start, paths, advance)
-    chunks = [indices[start : start + size] for start in range(0, len(indices), size)]
-    done = 0
-    with blas_threads(0), ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
-        for chunk, _ in zip(chunks, pool.map(follow, chunks), strict=True):
-            done += len(chunk)
-            if progress is not None:
-                progress(done, len(indices), "replicates")
+    in_chunks(follow, indices, size, threads, progress)
     return paths
 
 
 def _first_weight(model: MatrixSGD | LinearRegressionSGD, plan: Plan, replicate: int, row: int) -> np.ndarray:
-    """A matrix to start from; a given spectrum becomes a diagonal one."""
-    start = plan.start
-    if start.stationary:
+    """A matrix to start from."""
+    if plan.start.stationary:
         return stationary_weight(cast(MatrixSGD, model), seed=plan.seed, replicate=replicate)
-    if start.weights is not None:
-        return np.array(start.weights[row if len(start.weights) > 1 else 0], order="C")
-    weight = np.zeros((model.n_rows, model.n_cols))
-    assert start.spectra is not None
-    np.fill_diagonal(weight, np.sqrt(start.spectra[row if len(start.spectra) > 1 else 0]))
-    return weight
+    return given_weight(plan.start, (model.n_rows, model.n_cols), row)
 
 
 def _follow(

@@ -12,7 +12,7 @@ import numpy as np
 from sdespec.core.errors import UsageError
 from sdespec.integrators.matrix_schemes import Strengths, strengths
 from sdespec.integrators.matrix_start import require_sampler
-from sdespec.integrators.plan import Plan
+from sdespec.integrators.plan import Plan, clock_of
 from sdespec.integrators.start import Start, start_of
 from sdespec.models import LinearRegressionSGD, MatrixSGD, QuadraticLoss, SpectralLoss
 
@@ -118,7 +118,7 @@ def matrix_plan_of(
             "initial holds eigenvalues only, and the law of this model depends on the singular vectors too; give "
             "'weight', or the Dataset of a run with save_weights=True"
         )
-    clock = _clock(times, start)
+    clock = clock_of(times, start)
     if start.stationary:
         require_sampler(model)
     if math.isinf(clock[-1]):
@@ -146,21 +146,10 @@ def regression_plan_of(
     start = start_of(initial, n_rows=model.n_rows, n_cols=model.n_cols, replicates=indices)
     if start.stationary:
         raise UsageError("the stationary law of the recursion is not known; start from a matrix and let it relax")
-    clock = _clock(times, start)
+    clock = clock_of(times, start)
     if not (np.isfinite(clock).all() and np.all(clock == np.floor(clock))):
         raise UsageError(f"times are {clock.tolist()}; for LinearRegressionSGD they are whole numbers of updates")
     return _plan(model, clock, start, seed, "recursion", 0.0, 1.0, save_weights)
-
-
-def _clock(times: Sequence[float] | np.ndarray, start: Start) -> np.ndarray:
-    if math.isinf(start.time):
-        raise UsageError("the start is already at time inf; give its weights to start anew from them")
-    clock = np.asarray(list(times), dtype=np.float64)
-    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
-        raise UsageError(f"times are {times!r}; give at least one number")
-    if clock[0] < start.time or np.any(np.diff(clock) <= 0.0):
-        raise UsageError(f"times are {clock.tolist()}; they must increase from at least {start.time:g}")
-    return clock
 
 
 def _plan(

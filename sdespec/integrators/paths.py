@@ -6,7 +6,8 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from sdespec.core.rng import standard_normal, words_of
 from sdespec.integrators._kernels import eigenvalues_of, exact_spectra, linear_steps, sorted_euler_steps
 from sdespec.integrators.plan import Plan
 from sdespec.integrators.schemes import step_constants
+from sdespec.integrators.start import Start
 from sdespec.laws import LaguerreEnsemble
 
-__all__ = ["Paths", "Progress", "run", "run_one_time"]
+__all__ = ["Paths", "Progress", "empty_paths", "given_weight", "in_chunks", "run", "run_one_time"]
 
 Progress = Callable[[int, int, str], None]
+Result = TypeVar("Result")
 
 _START = 1  # purpose of the noise that draws a stationary start
 _CHUNKS = 8  # for each thread: enough for an even load and for progress
@@ -64,20 +67,33 @@ def run(plan: Plan, indices: range, threads: int | None, progress: Progress | No
     Paths
     """
     workers = threads or os.cpu_count() or 1
-    times = len(plan.clock)
-    spectra = np.empty((len(indices), times, plan.rank))
-    shape = (len(indices), times, plan.n_rows, plan.whole_cols)
-    paths = Paths(spectra, np.empty(shape) if plan.keep_weights else None)
+    paths = empty_paths(plan, indices)
     size = 1 if plan.whole_matrix else max(1, math.ceil(len(indices) / (workers * _CHUNKS)))
-    chunks = [indices[start : start + size] for start in range(0, len(indices), size)]
     follow = _spectral_chunk if plan.method == "exact" and not plan.whole_matrix else _step_chunk
-    done = violations = 0
-    with blas_threads(0), ThreadPoolExecutor(max_workers=workers) as pool:
-        for chunk, found in zip(chunks, pool.map(lambda c: follow(plan, c, indices.start, paths), chunks), strict=True):
-            done, violations = done + len(chunk), violations + found
+    found = in_chunks(lambda chunk: follow(plan, chunk, indices.start, paths), indices, size, workers, progress)
+    return replace(paths, violations=sum(found))
+
+
+def empty_paths(plan: Plan, indices: range) -> Paths:
+    """Arrays that the replicates fill."""
+    records = (len(indices), len(plan.clock))
+    weights = np.empty((*records, plan.n_rows, plan.whole_cols)) if plan.keep_weights else None
+    return Paths(np.empty((*records, plan.rank)), weights)
+
+
+def in_chunks(
+    follow: Callable[[range], Result], indices: range, size: int, threads: int | None, progress: Progress | None
+) -> list[Result]:
+    """Call a function with ranges of replicates on a pool of threads; what it returns for each, in order."""
+    chunks = [indices[start : start + size] for start in range(0, len(indices), size)]
+    done, results = 0, []
+    with blas_threads(0), ThreadPoolExecutor(max_workers=threads or os.cpu_count() or 1) as pool:
+        for chunk, found in zip(chunks, pool.map(follow, chunks), strict=True):
+            done += len(chunk)
+            results.append(found)
             if progress is not None:
                 progress(done, len(indices), "replicates")
-    return Paths(paths.spectra, paths.weights, violations)
+    return results
 
 
 def _checked(info: int, plan: Plan) -> None:
@@ -122,11 +138,16 @@ def _first_spectra(plan: Plan, chunk: range, first: int) -> np.ndarray:
 
 
 def _first_weight(plan: Plan, replicate: int, row: int) -> np.ndarray:
-    """A matrix to start from; a given spectrum becomes a diagonal one."""
+    """A matrix to start from."""
     start, shape = plan.start, (plan.n_rows, plan.whole_cols)
     if start.stationary:
         noise = standard_normal(shape, seed=plan.seed, replicate=replicate, purpose=_START)
         return math.sqrt(plan.diffusion / plan.weight_decay) * noise
+    return given_weight(start, shape, row)
+
+
+def given_weight(start: Start, shape: tuple[int, int], row: int) -> np.ndarray:
+    """A copy of the matrix that the start gives to a replicate; a spectrum becomes a diagonal matrix."""
     if start.weights is not None:
         return np.array(start.weights[row if len(start.weights) > 1 else 0], order="C")
     assert start.spectra is not None

@@ -17,7 +17,7 @@ from sdespec.integrators.schemes import euler_step_count, graded_steps, step_con
 from sdespec.integrators.start import Start, start_of
 from sdespec.models import DysonLaguerre, MatrixSGD
 
-__all__ = ["METHODS", "Plan", "check_size", "plan_of"]
+__all__ = ["METHODS", "Plan", "check_size", "clock_of", "plan_of"]
 
 METHODS: tuple[str, ...] = ("auto", "exact", "strang", "implicit", "euler", "sorted_euler")
 
@@ -59,6 +59,12 @@ class Plan:
     def larger_side(self) -> int:
         """The larger one of the two sides of the matrix."""
         return int(max(self.n_rows, self.n_cols))
+
+    @property
+    def sides(self) -> tuple[int, float]:
+        """Number of values and the larger side, which may be real."""
+        whole = float(self.n_cols).is_integer()
+        return (self.rank, float(self.larger_side)) if whole else (self.n_rows, float(self.n_cols))
 
     @property
     def whole_matrix(self) -> bool:
@@ -115,8 +121,6 @@ def plan_of(
     name = "exact" if method == "auto" else method
     if name in ("implicit", "euler", "sorted_euler") and time_step is None:
         raise UsageError(f"method {name!r} needs a time_step")
-    if method == "exact" and time_step is not None:
-        raise UsageError("time_step has no meaning for the exact method; leave it out")
     if time_step is not None and not (math.isfinite(time_step) and time_step > 0.0):
         raise UsageError(f"time_step is {time_step}; it must be positive and finite")
     if save_weights and name == "sorted_euler":
@@ -124,13 +128,7 @@ def plan_of(
     beta = model.beta if isinstance(model, DysonLaguerre) else 1.0
     columns = _whole_cols(model.n_rows, model.n_cols)
     start = start_of(initial, n_rows=model.n_rows, n_cols=columns, replicates=indices)
-    if math.isinf(start.time):
-        raise UsageError("the start is already at time inf; give its eigenvalues to start anew from them")
-    clock = np.asarray(list(times), dtype=np.float64)
-    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
-        raise UsageError(f"times are {times!r}; give at least one number")
-    if clock[0] < start.time or np.any(np.diff(clock) <= 0.0):
-        raise UsageError(f"times are {clock.tolist()}; they must increase from at least {start.time:g}")
+    clock = clock_of(times, start)
     if (start.stationary or math.isinf(clock[-1])) and model.weight_decay == 0.0:
         raise UsageError("there is no stationary law at weight_decay = 0; give finite times and another start")
     plan = Plan(
@@ -148,9 +146,21 @@ def plan_of(
     return _dyson_plan(plan) if plan.method in ("strang", "implicit") else plan
 
 
+def clock_of(times: Sequence[float] | np.ndarray, start: Start) -> np.ndarray:
+    """Check the record times."""
+    if math.isinf(start.time):
+        raise UsageError("the start is already at time inf; give its eigenvalues or weights to start anew from them")
+    clock = np.asarray(list(times), dtype=np.float64)
+    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
+        raise UsageError(f"times are {times!r}; give at least one number")
+    if clock[0] < start.time or np.any(np.diff(clock) <= 0.0):
+        raise UsageError(f"times are {clock.tolist()}; they must increase from at least {start.time:g}")
+    return clock
+
+
 def _dyson_plan(plan: Plan) -> Plan:
     """Check a scheme for any repulsion, and choose its steps."""
-    n, m = _sides(plan)
+    n, m = plan.sides
     dimension = plan.beta * (m - n + 1)
     if plan.keep_weights:
         raise UsageError(f"method {plan.method!r} has no matrix to save")
@@ -179,16 +189,9 @@ def _dyson_plan(plan: Plan) -> Plan:
     least = min(value for value in roots if value > 0.0)
     return dataclasses.replace(
         plan,
-        time_step=min(plan.time_step, _SHARE * scale) if math.isinf(plan.time_step) else plan.time_step,
+        time_step=_SHARE * scale if math.isinf(plan.time_step) else plan.time_step,
         last_step=_LAST_SHARE * (least / n) ** 2 / plan.diffusion,
     )
-
-
-def _sides(plan: Plan) -> tuple[int, float]:
-    """Number of values and the larger side, which may be real."""
-    if float(plan.n_cols).is_integer():
-        return plan.rank, float(plan.larger_side)
-    return plan.n_rows, float(plan.n_cols)
 
 
 def _whole_cols(n_rows: int, n_cols: float) -> int:

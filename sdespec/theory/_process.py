@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from sdespec.core.errors import UsageError
 from sdespec.models import DysonLaguerre, MatrixSGD
 
-__all__ = ["LinearModel", "Process", "process_of"]
+__all__ = ["LinearModel", "Process", "checked_grid", "clock_of", "process_of"]
 
 LinearModel = DysonLaguerre | MatrixSGD
 
@@ -55,3 +58,21 @@ def process_of(model: LinearModel) -> Process:
         n, large = sorted((model.n_rows, model.n_cols))
         return Process(n, float(large), model.weight_decay, model.diffusion, 1.0)
     raise UsageError(f"{type(model).__name__} has no linear theory; give a DysonLaguerre or a MatrixSGD")
+
+
+def clock_of(times: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Check the times of a prediction."""
+    clock = np.asarray(list(times), dtype=np.float64)
+    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
+        raise UsageError(f"times are {times!r}; give at least one number")
+    if clock[0] < 0.0 or np.any(np.diff(clock) <= 0.0):
+        raise UsageError(f"times are {clock.tolist()}; they must increase from at least 0")
+    return clock
+
+
+def checked_grid(grid: np.ndarray) -> np.ndarray:
+    """Check the eigenvalues at which a density is asked for."""
+    points = np.asarray(grid, dtype=np.float64)
+    if points.ndim != 1 or points.size < 2 or points[0] < 0.0 or np.any(np.diff(points) <= 0.0):
+        raise UsageError("grid must be increasing eigenvalues of at least 0")
+    return points

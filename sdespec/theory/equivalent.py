@@ -140,7 +140,8 @@ class GaussianEquivalent:
         Notes
         -----
         Newton's method for the two numbers, carried down from a large to a tiny imaginary part, points at once. Cost
-        for each of the k points: about 150 times O(n + m), and with a mean of rank r of the bulk O((n + m) r^2).
+        for each of the k points: some hundred times O(n + m); with a mean of rank r in the bulk, where each point
+        starts from its neighbour instead, some ten times O((n + m) r^2).
         """
         points = np.asarray(grid, dtype=np.float64)
         rank = max(self.left.shape[1], 1)

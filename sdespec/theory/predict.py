@@ -14,7 +14,7 @@ from sdespec.core.errors import UsageError
 from sdespec.core.linalg import eigenvalues
 from sdespec.core.provenance import record
 from sdespec.models import MatrixSGD
-from sdespec.theory._process import LinearModel, Process, process_of
+from sdespec.theory._process import LinearModel, Process, checked_grid, clock_of, process_of
 from sdespec.theory.density import SpectralLaw, spectral_law
 from sdespec.theory.moments import log_elementary_moment, trace_mean, trace_variance
 from sdespec.theory.predict_matrix import predict_matrix
@@ -83,7 +83,9 @@ def predict(
     if isinstance(model, MatrixSGD) and not model.linear_isotropic:
         return predict_matrix(model, times, initial=initial, grid=grid)
     process = process_of(model)
-    clock = _times(times, process)
+    clock = clock_of(times)
+    if math.isinf(clock[-1]):
+        process.require_stationary()
     start, stationary = _initial(initial, process)
     if stationary:
         process.require_stationary()
@@ -132,17 +134,6 @@ def predict(
         ),
         attrs={"model": repr(model), "model_digest": model.digest},
     )
-
-
-def _times(times: Sequence[float] | np.ndarray, process: Process) -> np.ndarray:
-    clock = np.asarray(list(times), dtype=np.float64)
-    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any():
-        raise UsageError(f"times are {times!r}; give at least one number")
-    if clock[0] < 0.0 or np.any(np.diff(clock) <= 0.0):
-        raise UsageError(f"times are {clock.tolist()}; they must increase from at least 0")
-    if math.isinf(clock[-1]):
-        process.require_stationary()
-    return clock
 
 
 def _initial(initial: Any, process: Process) -> tuple[np.ndarray | None, bool]:
@@ -206,10 +197,7 @@ def _law(process: Process, time: float, start: np.ndarray | None, stationary: bo
 
 def _grid(laws: Sequence[SpectralLaw | None], start: np.ndarray | None, grid: np.ndarray | None) -> np.ndarray:
     if grid is not None:
-        points = np.asarray(grid, dtype=np.float64)
-        if points.ndim != 1 or points.size < 2 or points[0] < 0.0 or np.any(np.diff(points) <= 0.0):
-            raise UsageError("grid must be increasing eigenvalues of at least 0")
-        return points
+        return checked_grid(grid)
     ends = [law.edges for law in laws if law is not None]
     if not ends:
         top = 1.0 if start is None else max(float(start[0]), 1.0)

@@ -23,6 +23,7 @@ from sdespec.models import (
     ScalarMultiplicativeNoise,
     SeparableNoise,
 )
+from sdespec.theory._process import checked_grid, clock_of
 from sdespec.theory.equivalent import GaussianEquivalent, gaussian_equivalent
 from sdespec.theory.transition import GaussianTransition, linear_transition
 
@@ -90,16 +91,16 @@ class MatrixProcess:
         model.require_stationary()
         if not self.multiplicative:
             return self.transition(np.zeros((model.n_rows, model.n_cols)), math.inf).ensemble
-        isotropic = all(isinstance(noise, (IsotropicNoise, RightMultiplicativeNoise)) for noise in model.noises)
-        if self.right and isotropic and model.n_rows <= model.n_cols:
-            diffusion = sum(float(rows[0, 0] * cols[0, 0]) for rows, cols in self.additive) / 2.0
-            return MatrixFEnsemble.stationary(
-                model.n_rows, model.n_cols, weight_decay=model.weight_decay, diffusion=diffusion,
-                multiplicative=self.right,
-            )  # fmt: skip
+        isotropic = all(not isinstance(noise, (SeparableNoise, ScalarMultiplicativeNoise)) for noise in model.noises)
+        diffusion = sum(float(rows[0, 0] * cols[0, 0]) for rows, cols in self.additive) / 2.0
+        if isotropic and diffusion > 0.0 and (self.right == 0.0 or self.left == 0.0):
+            n, m, k = model.n_rows, model.n_cols, self.right + self.left
+            # noise on the left is that on the right of the transpose, whose spectrum is the same
+            degrees = model.weight_decay / k + 1.0 + (n - m if self.right else 0)
+            return MatrixFEnsemble(n, m, degrees, diffusion / k)
         raise UsageError(
-            "the stationary ensemble is known for additive noise, and for isotropic with right multiplicative noise at "
-            "n_rows <= n_cols; simulate the other ones"
+            "the stationary ensemble is known for additive noise, and for isotropic noise beside noise that multiplies "
+            "the matrix from one side; simulate the other ones"
         )
 
 
@@ -148,9 +149,7 @@ def predict_matrix(
 ) -> xr.Dataset:
     """Trace, and density, edges and outliers where they are known; see ``sdespec.theory.predict``."""
     process = matrix_process(model)
-    clock = np.asarray(list(times), dtype=np.float64)
-    if clock.ndim != 1 or clock.size == 0 or np.isnan(clock).any() or clock[0] < 0.0 or np.any(np.diff(clock) <= 0.0):
-        raise UsageError(f"times are {times!r}; they must increase from at least 0")
+    clock = clock_of(times)
     start, stationary = _start(initial, model)
     at = [math.inf if stationary else float(time) for time in clock]
     if process.multiplicative:
@@ -260,10 +259,7 @@ def _multiplicative(
 def _grid(ends: list[tuple[float, float]], start: np.ndarray, grid: np.ndarray | None) -> np.ndarray:
     """Points over the support of all times; equally spaced roots, since spectra crowd at a hard edge."""
     if grid is not None:
-        points = np.asarray(grid, dtype=np.float64)
-        if points.ndim != 1 or points.size < 2 or points[0] < 0.0 or np.any(np.diff(points) <= 0.0):
-            raise UsageError("grid must be increasing eigenvalues of at least 0")
-        return np.maximum(points, 1e-300)
+        return np.asarray(np.maximum(checked_grid(grid), 1e-300))
     if not ends:
         return np.linspace(0.0, max(float((start**2).sum()), 1.0), _GRID)
     low, high = math.sqrt(min(low for low, _ in ends)), math.sqrt(max(high for _, high in ends))

@@ -15,6 +15,7 @@ from sdespec.models import (
     MatrixSGD,
     RightMultiplicativeNoise,
     ScalarMultiplicativeNoise,
+    SeparableNoise,
 )
 
 __all__ = ["tail_index_kesten", "tail_index_sde"]
@@ -28,13 +29,13 @@ def tail_index_sde(model: MatrixSGD | LinearRegressionSGD) -> float:
     r"""Tail index of the stationary weights of a diffusion with isotropic and multiplicative noise.
 
     .. math:: P(|W| > s) \sim s^{-\alpha}, \qquad \alpha = \frac{g}{k} - (m - 2) \ \text{(right)}, \qquad
-        \alpha = 1 + \frac{g}{d} \ \text{(scalar)}
+        \alpha = \frac{g}{k} - (n - 2) \ \text{(left)}, \qquad \alpha = 1 + \frac{g}{d} \ \text{(scalar)}
 
     Parameters
     ----------
     model : MatrixSGD or LinearRegressionSGD
-        Weight decay, isotropic noise, and one noise that multiplies the matrix, from the right (at n_rows <= n_cols)
-        or as a scalar. For a LinearRegressionSGD it is its ``diffusion_model``, :math:`\alpha = B/\eta + (3 - m)/2`.
+        Weight decay, isotropic noise, and one noise that multiplies the matrix, from the right, from the left or as a
+        scalar. For a LinearRegressionSGD it is its ``diffusion_model``, :math:`\alpha = B/\eta + (3 - m)/2`.
 
     Returns
     -------
@@ -67,11 +68,12 @@ def tail_index_sde(model: MatrixSGD | LinearRegressionSGD) -> float:
             f"{model!r} has no known tail index; give weight decay, isotropic and one multiplicative noise"
         )
     noise = others[0]
-    if isinstance(noise, ScalarMultiplicativeNoise) and noise.diffusion > 0.0:
+    if isinstance(noise, SeparableNoise) or noise.diffusion == 0.0:
+        raise UsageError(f"{noise!r} makes no tail; give noise that multiplies the matrix")
+    if isinstance(noise, ScalarMultiplicativeNoise):
         return 1.0 + model.weight_decay / noise.diffusion
-    if isinstance(noise, RightMultiplicativeNoise) and noise.diffusion > 0.0 and model.n_rows <= model.n_cols:
-        return model.weight_decay / noise.diffusion - (model.n_cols - 2)
-    raise UsageError(f"{noise!r} has no known tail index; give scalar noise, or right noise at n_rows <= n_cols")
+    side = model.n_cols if isinstance(noise, RightMultiplicativeNoise) else model.n_rows
+    return model.weight_decay / noise.diffusion - (side - 2)
 
 
 def tail_index_kesten(model: LinearRegressionSGD) -> float:

@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from sdespec.core.errors import UsageError
+from sdespec.integrators import simulate
 from sdespec.laws import GaussianMatrixEnsemble, MatrixFEnsemble
 from sdespec.models import (
     IsotropicNoise,
@@ -150,6 +151,27 @@ def test_stationary_law_of_noise_on_the_right():
     assert predict(MatrixSGD(2, 3, 0.9, (IsotropicNoise(1.0), ScalarMultiplicativeNoise(1.0))), [2.0]).trace_mean > 0.0
 
 
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (4, 2), (3, 3)])
+def test_stationary_ensembles_of_one_sided_noise(n, m):
+    """Mean log of the largest value after long simulation, both sides and shapes: 5 standard errors and a step's bias.
+
+    The other side's law, where it differs, and one of 2.2 times the noise are caught.
+    """
+    made = {"right": RightMultiplicativeNoise, "left": LeftMultiplicativeNoise}
+    for side, kind in made.items():
+        model = MatrixSGD(n, m, 1.0, (IsotropicNoise(0.5), kind(0.12)))
+        run = simulate(model, [5.0], seed=1, replicates=3000, method="euler", time_step=0.01)
+        logs = np.log(run.eigenvalue.values[0, :, 0])
+        bar = 5.0 * logs.std(axis=0) / math.sqrt(3000) + 0.02
+        exact = np.log(stationary_ensemble(model).rvs(20_000, seed=2)).mean(axis=0)
+        assert (np.abs(logs.mean(axis=0) - exact) < bar).all()
+        other = made["left" if side == "right" else "right"](0.12)
+        wrong = [kind(0.12 * 2.2)] + ([other] if n != m else [])
+        for noise in wrong:
+            foil = stationary_ensemble(MatrixSGD(n, m, 1.0, (IsotropicNoise(0.5), noise)))
+            assert (np.abs(logs.mean(axis=0) - np.log(foil.rvs(20_000, seed=2)).mean(axis=0)) > bar).any()
+
+
 def test_what_has_no_theory_says_so():
     square = SpectralLoss(lambda s: s)
     with pytest.raises(UsageError, match="only None and QuadraticLoss have a theory"):
@@ -161,8 +183,9 @@ def test_what_has_no_theory_says_so():
         predict(MatrixSGD(2, 3, 0.0, IsotropicNoise(1.0), free), [math.inf])
     with pytest.raises(UsageError, match="no stationary law"):
         stationary_ensemble(MatrixSGD(2, 8, 1.0, (IsotropicNoise(1.0), RightMultiplicativeNoise(0.2))))
+    both = (IsotropicNoise(1.0), LeftMultiplicativeNoise(0.1), RightMultiplicativeNoise(0.1))
     with pytest.raises(UsageError, match="the stationary ensemble is known for additive noise"):
-        stationary_ensemble(MatrixSGD(2, 3, 1.0, (IsotropicNoise(1.0), LeftMultiplicativeNoise(0.1))))
+        stationary_ensemble(MatrixSGD(2, 3, 1.0, both))
     with pytest.raises(UsageError, match="simulate the others"):
         transition_ensemble(MatrixSGD(2, 3, 1.0, (IsotropicNoise(1.0), LeftMultiplicativeNoise(0.1))), 1.0)
     two = (SeparableNoise(np.diag([1.0, 2.0]), np.eye(3)), SeparableNoise(np.eye(2), np.diag([1.0, 2.0, 3.0])))

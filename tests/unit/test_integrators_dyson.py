@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import roots_genlaguerre
 
 from sdespec.core.errors import UsageError
 from sdespec.core.rng import words_of
@@ -47,8 +48,6 @@ def test_flow_is_exact_for_one_value_and_for_all_from_zero():
     np.testing.assert_allclose(one**2, 2.0 * 0.3 * 0.7, rtol=1e-9)
     many, a, b, t = np.zeros(5), 0.6, 0.8, 0.3
     repulsion_flow(many, t, a, b)
-    from scipy.special import roots_genlaguerre
-
     # z = x^2 obeys z_k (a + b sum z_k/(z_k - z_j)) = z_k^2 / (2 t): Laguerre roots of index 2 a / b - 1, scale b t
     nodes = roots_genlaguerre(5, 2.0 * a / b - 1.0)[0]
     np.testing.assert_allclose(many**2, b * t * nodes, rtol=1e-7)
@@ -116,13 +115,26 @@ def test_threads_ranges_and_record_times_do_not_change_a_path():
 
 
 def test_a_continuation_draws_fresh_noise():
+    """From the same values a continued run and a new one differ, since the one has drawn noise before."""
     model = _model()
     first = simulate(model, [0.2], seed=3, replicates=3, initial=START)
-    both = simulate(model, [0.5], seed=3, replicates=3, initial=first, time_step=0.05)
-    assert both.time.values.tolist() == [0.5]
-    assert both.attrs["steps_done"] > first.attrs["steps_done"]
-    direct = simulate(model, [0.2, 0.5], seed=3, replicates=3, initial=START, time_step=0.05)
-    assert direct.attrs["steps_done"] >= both.attrs["steps_done"] - first.attrs["steps_done"]
+    continued = simulate(model, [0.5], seed=3, replicates=3, initial=first, time_step=0.05)
+    assert continued.time.values.tolist() == [0.5]
+    assert continued.attrs["steps_done"] > first.attrs["steps_done"]
+    last = {"eigenvalue": first.eigenvalue.values[0, :, 0]}
+    anew = simulate(model, [0.3], seed=3, replicates=3, initial=last, time_step=0.05)
+    assert not np.isclose(continued.eigenvalue, anew.eigenvalue, rtol=1e-6).any()
+    again = simulate(model, [0.5], seed=3, replicates=3, initial=first, time_step=0.05)
+    np.testing.assert_array_equal(continued.eigenvalue, again.eigenvalue)
+
+
+def test_time_zero_is_the_start():
+    run = simulate(_model(), [0.0, 0.4], seed=0, replicates=5)
+    assert (run.eigenvalue[:, :, 0] == 0.0).all()
+    assert (run.eigenvalue[:, :, 1] > 0.0).all()
+    assert (
+        simulate(_model(), [0.0, 0.4], seed=0, initial=START).eigenvalue[0, 0, 0].values.tolist() == START["eigenvalue"]
+    )
 
 
 @pytest.mark.parametrize(("beta", "n_rows", "n_cols"), [(1.2, 6, 6.0), (2.0, 6, 6.0), (4.0, 5, 5.5), (0.5, 6, 9.0)])

@@ -16,6 +16,7 @@ from sdespec.models import (
     MatrixSGD,
     RightMultiplicativeNoise,
     ScalarMultiplicativeNoise,
+    SeparableNoise,
 )
 from sdespec.theory import tail_index_kesten, tail_index_sde
 
@@ -85,10 +86,11 @@ def test_diffusions():
     right = MatrixSGD(4, 6, 1.0, (isotropic, RightMultiplicativeNoise(0.1)))
     assert tail_index_sde(right) == pytest.approx(6.0)
     assert tail_index_sde(MatrixSGD(4, 6, 1.0, (ScalarMultiplicativeNoise(0.25), isotropic))) == pytest.approx(5.0)
+    left = MatrixSGD(6, 4, 1.0, (isotropic, LeftMultiplicativeNoise(0.1)))
+    assert tail_index_sde(left) == pytest.approx(6.0)  # the transpose
     for model, text in (
         (MatrixSGD(4, 6, 1.0, isotropic), "no known tail index"),
-        (MatrixSGD(6, 4, 1.0, (isotropic, RightMultiplicativeNoise(0.1))), "n_rows <= n_cols"),
-        (MatrixSGD(4, 6, 1.0, (isotropic, LeftMultiplicativeNoise(0.1))), "no known tail index"),
+        (MatrixSGD(4, 6, 1.0, (isotropic, SeparableNoise(np.eye(4), np.eye(6)))), "makes no tail"),
         (MatrixSGD(4, 6, 0.3, (isotropic, RightMultiplicativeNoise(0.1))), "no stationary law"),
     ):
         with pytest.raises(UsageError, match=text):
