@@ -194,6 +194,7 @@ VARIABLES: Mapping[str, Variable] = _table(
      "Variance of an ordered eigenvalue over replicates."),
     # fits
     ("regime", "", _RUN, "text", "1", "", "random, spikes, broad_tail, inflated_bulk or undecided."),
+    ("regime_reason", "", _RUN, "text", "1", "", "Row of the decision table that gave the regime, with its numbers."),
     ("verdict_text", "", _RUN, "text", "1", "", "The fit in one sentence."),
     ("fit_status", "", _RUN, "text", "1", "", "ok, or why there is no fit."),
     ("variance", "", _RUN, "float", _W2, r"\sigma^2", "Variance of the entries of the bulk."),
@@ -224,6 +225,8 @@ VARIABLES: Mapping[str, Variable] = _table(
      "Calibrated p-value of a cutoff in the lower half of the tail's decades, in favour of the power law."),
     ("no_tail_p_value", "", _RUN, "float", "1", "p",
      "Calibrated p-value of the gamma law in favour of beta prime: small means a tail."),
+    ("tail_exponent_without_largest", "", _RUN, "float", "1", r"\alpha",
+     "Exponent of the tail after the largest eigenvalue was taken out; one spike bends the other one."),
     ("tail_exponent_shuffled", "", _RUN, "float", "1", r"\alpha_0", "Exponent of the null; median over the draws."),
     ("tail_z_exponential", "", _RUN, "float", "1", "z",
      "Normalised log-likelihood ratio of power law against exponential beyond the threshold, spike removed."),

@@ -353,6 +353,7 @@ def _variables(
         "ks_mp_shuffled",
         "ks_mp_null_quantile",
         "no_tail_p_value",
+        "tail_exponent_without_largest",
         "tail_exponent_shuffled",
         "tail_z_exponential",
         "tail_z_null_quantile",
@@ -361,6 +362,7 @@ def _variables(
     for variable, name in _EVIDENCE.items():
         out[variable] = (dims, _column(fits, operator.attrgetter(f"tail_evidence.{name}")))
     out["regime"] = (dims, _column(fits, lambda f: "" if f.regime is None else f.regime.name, kind="text"))
+    out["regime_reason"] = (dims, _column(fits, lambda f: "" if f.regime is None else f.regime.reason, kind="text"))
     out["verdict_text"] = (dims, _column(fits, lambda f: f.verdict, kind="text"))
     out["preferred_law"] = (dims, _column(fits, lambda f: f.preferred_law, kind="text"))
     out["fit_status"] = (dims, _column(fits, lambda f: f.status, kind="text"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sdespec.fits.bulk import BeyondBulk
 
 __all__ = ["REGIMES", "Evidence", "Regime", "decide_regime"]
 
@@ -15,40 +17,48 @@ SPIKE_SHARE = 0.07
 TAIL_SHARE = 0.10
 BODY_SHARE = 0.50
 INFLATION = 0.10
+HEAVY_TOP = 1.10
+HEAVY_COUNT = 2
+REACH = 2.50
+MIDDLE = 0.45
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the decision table looks at.
+    """What the decision is made from.
 
     Attributes
     ----------
     rank : int
-        Number of eigenvalues r.
+        Number of eigenvalues.
     n_outliers : int
-        Eigenvalues beyond the edge of the fitted bulk.
+        Number beyond the edge of the bulk.
     identifiable : bool
-        False where more than half of the spectrum lies beyond the edge.
+        Whether at least half of the spectrum lies within the bulk.
     ks_mp : float
-        KS distance to Marchenko-Pastur at the mean square entry.
+        KS distance of the whole spectrum to Marchenko-Pastur.
     ks_rest : float
-        The same for the spectrum without its outliers.
+        The same after removal of the outliers.
     ks_null : float
-        95 % quantile of that distance for random matrices of the same shape.
+        95 % quantile of that distance for random matrices of the shape.
     n_tail : int
-        Eigenvalues in the fitted tail once the largest eigenvalue is removed; 0 where no tail could be fitted.
+        Number of values in the tail of the spectrum without its largest value.
     decades : float
         Decades that this tail spans.
     z_exponential : float
-        Log-likelihood ratio of power law against exponential beyond the threshold, normalised; NaN if unknown.
+        Likelihood ratio of power law against exponential in this tail.
     z_null : float
-        97.5 % quantile of that ratio for random matrices of the same shape.
+        Its 97.5 % quantile for random matrices of the shape.
     variance_ratio : float
-        Bulk variance over that of the reference; NaN without a reference.
+        Bulk variance over that of the reference; NaN where there is none.
     n_outliers_null : int
         Most outliers that a draw of the matrix's own null has.
-    top_ratio_null : float
-        Largest eigenvalue of these draws over that of the matrix.
+    top_over_edge, top_over_edge_null : float
+        Largest eigenvalue over the upper edge of the bulk, of the matrix, and the median over the draws of its null.
+    beyond : BeyondBulk
+        What lies beyond a bulk that was fitted again without it until nothing more came out.
+    faint : bool
+        Whether no outlier exceeds the 99.9 % quantile of the largest eigenvalue of a random matrix.
     """
 
     rank: int
@@ -63,12 +73,15 @@ class Evidence:
     z_null: float
     variance_ratio: float = math.nan
     n_outliers_null: int = 0
-    top_ratio_null: float = 0.0
+    top_over_edge: float = 0.0
+    top_over_edge_null: float = 0.0
+    beyond: BeyondBulk = field(default_factory=BeyondBulk)
+    faint: bool = False
 
 
 @dataclass(frozen=True)
 class Regime:
-    """A regime and the reason for it.
+    """Regime of a spectrum and the row of the table that gave it.
 
     Attributes
     ----------
@@ -76,36 +89,50 @@ class Regime:
         One of ``REGIMES``.
     reason : str
         The row of the table that decided, with its numbers.
+    heavy_entries : bool
+        True where the shuffled entries have the same tail: it comes from the law of the entries, not from their
+        arrangement.
     """
 
     name: str
     reason: str
+    heavy_entries: bool = False
 
 
 def decide_regime(evidence: Evidence) -> Regime:
     """Decide the regime by the first row of the table that holds.
 
-    ===========================================================================================  =============
-    condition, tested in this order                                                              regime
-    ===========================================================================================  =============
-    fewer than 50 eigenvalues                                                                    undecided
-    more than half beyond the edge: no bulk left; tail heavier than exponential                  broad_tail
-    more than half beyond the edge otherwise                                                     undecided
-    no outlier, bulk variance more than 10 % above the reference's                               inflated_bulk
-    no outlier, KS at most twice the null's 95 % quantile                                        random
-    no outlier, KS above that, a reference whose variance differs by more than 10 %              inflated_bulk
-    no outlier, KS above that                                                                    undecided
-    at most 7 % outliers, at most twice as many as the shuffled entries, or none larger          undecided
-    a tail of half the ranks and a decade, heavier than exponential, no bulk beside it           broad_tail
-    at most 7 % outliers, the rest within twice the null's KS                                    spikes
-    at least 10 % outliers, a tail of a decade or of 10 % of the ranks, heavier than exponential  broad_tail
-    all else                                                                                     undecided
-    ===========================================================================================  =============
+    ==========================================================================================  =============
+    condition, tested in this order                                                             regime
+    ==========================================================================================  =============
+    fewer than 50 eigenvalues                                                                   undecided
+    more than half beyond the edge, so that no bulk is left; tail heavier than random           broad_tail
+    more than half beyond the edge otherwise                                                    undecided
+    no outlier, bulk variance more than 10 % above the reference's                              inflated_bulk
+    no outlier, KS at most twice the null's 95 % quantile                                       random
+    no outlier, KS above that, a reference whose variance differs by more than 10 %             inflated_bulk
+    no outlier, KS above that                                                                   undecided
+    the largest 10 % beyond the edge, and so of the shuffled entries, with 2 outliers or more   broad_tail
+    in one of the two and at least a third as many there
+    at most 7 % outliers, the shuffled entries have half as many                                undecided
+    a tail of half the ranks and a decade, heavier than random, no bulk beside it               broad_tail
+    refitted, more than 7 % beyond the bulk, to 2.5 times its edge, thinning out                broad_tail
+    refitted, at least 10 % beyond the bulk, but not as far or crowded far out: a second bulk   undecided
+    at most 7 % outliers, none beyond the 99.9 % quantile of random matrices                    undecided
+    at most 7 % outliers, the rest within twice the null's KS                                   spikes
+    no bulk to refit, at least 10 % outliers, a tail of a decade or of 10 % of the ranks that   broad_tail
+    is heavier than random
+    all else                                                                                    undecided
+    ==========================================================================================  =============
 
-    "Heavier than exponential" means that the likelihood ratio of power law against exponential beyond the
-    threshold, with the largest eigenvalue removed, exceeds the 97.5 % quantile of random matrices of the same
-    shape. ``broad_tail`` is a statement about the spectrum, not a claim of a power law. Without a reference
-    ``inflated_bulk`` is never returned.
+    Where the shuffled entries have the same tail, it is that of the law of the entries, as for Student's t with 3
+    degrees of freedom or very sparse entries, and ``heavy_entries`` is True.
+    "Heavier than random": the likelihood ratio of power law against exponential beyond the threshold, with the
+    largest eigenvalue removed, exceeds the 97.5 % quantile of random matrices of the same shape, which is negative.
+    "Refitted": outliers were taken out and the bulk fitted again until nothing more came out; half of a tail of a
+    quarter of the ranks hides below the edge of a single fit. "Thinning out": the median of log(value / edge) of
+    these is at most 0.45 of the second largest. ``broad_tail`` is a statement about the spectrum, not a claim of a
+    power law. Without a reference ``inflated_bulk`` is never returned.
 
     Parameters
     ----------
@@ -129,18 +156,32 @@ def decide_regime(evidence: Evidence) -> Regime:
     if not e.identifiable:
         if heavy:
             return Regime("broad_tail", "no bulk left: more than half of the spectrum is beyond its edge")
-        return Regime("undecided", "no bulk left, and the tail is not heavier than an exponential one")
+        return Regime("undecided", "no bulk left, and the tail is not heavier than a random one")
     if e.n_outliers == 0:
         return _without_outliers(e, limit)
     share = e.n_outliers / e.rank
     # chance alone makes one draw of the same entries exceed another, so twice as many are asked for
-    alike = e.n_outliers_null > 0 and (e.n_outliers <= 2 * e.n_outliers_null or e.top_ratio_null >= 1.0)
+    alike = e.n_outliers <= 2 * e.n_outliers_null
+    several = max(e.n_outliers, e.n_outliers_null) >= HEAVY_COUNT  # one huge entry is no tail
+    far = min(e.top_over_edge, e.top_over_edge_null) >= HEAVY_TOP
+    if several and far and e.n_outliers <= 3 * e.n_outliers_null:
+        return Regime("broad_tail", f"{_counted(e.n_outliers)} beyond the edge, up to {e.top_over_edge:.3g} times; the "
+                      f"shuffled entries have {e.n_outliers_null}: heavy or sparse entries, not correlations",
+                      heavy_entries=True)  # fmt: skip
     if share <= SPIKE_SHARE and alike:
-        return Regime("undecided", f"{e.n_outliers} outliers, but the shuffled entries have {e.n_outliers_null} too")
+        reason = f"{_counted(e.n_outliers)} beyond the edge, but the shuffled entries have {e.n_outliers_null} too"
+        return Regime("undecided", reason)
     whole = e.n_tail >= BODY_SHARE * e.rank and e.decades >= 1.0
     if whole and heavy and e.ks_rest > limit:  # the median takes the body of such a law for a bulk
-        return Regime("broad_tail", f"tail of {e.n_tail} of {e.rank} values, heavier than exponential, and no bulk")
+        return Regime("broad_tail", f"tail of {e.n_tail} of {e.rank} values, heavier than random, and no bulk")
+    if e.beyond.count > SPIKE_SHARE * e.rank and e.beyond.reach >= REACH and e.beyond.middle <= MIDDLE:
+        return Regime("broad_tail", _beyond_a_bulk(e))
+    if e.beyond.count >= TAIL_SHARE * e.rank:
+        why = "a second bulk rather than a tail" if e.beyond.middle > MIDDLE else "short for a tail"
+        return Regime("undecided", f"{_beyond_a_bulk(e)}: {why}")
     if share <= SPIKE_SHARE:
+        if e.faint:
+            return Regime("undecided", f"{_counted(e.n_outliers)}, but none beyond what 1 of 1000 random matrices has")
         if e.ks_rest <= limit:
             return Regime("spikes", f"{e.n_outliers} beyond an intact bulk (KS of the rest {e.ks_rest:.3g})")
         return Regime("undecided", f"few outliers, but the rest is no Marchenko-Pastur bulk (KS {e.ks_rest:.3g})")
@@ -148,10 +189,21 @@ def decide_regime(evidence: Evidence) -> Regime:
         return Regime("undecided", f"{share:.1%} outliers: too many for spikes, too few for a broad tail")
     long_enough = e.decades >= 1.0 or e.n_tail >= TAIL_SHARE * e.rank
     if long_enough and heavy:
-        return Regime("broad_tail", f"{share:.0%} beyond the edge, tail heavier than exponential")
+        return Regime("broad_tail", f"{share:.0%} beyond the edge, tail heavier than random")
     if not long_enough:
         return Regime("undecided", f"{share:.0%} beyond the edge, but the tail is too short ({e.n_tail} values)")
-    return Regime("undecided", f"{share:.0%} beyond the edge, but the tail is not heavier than an exponential one")
+    return Regime("undecided", f"{share:.0%} beyond the edge, but the tail is not heavier than a random one")
+
+
+def _counted(number: int) -> str:
+    return "1 outlier" if number == 1 else f"{number} outliers"
+
+
+def _beyond_a_bulk(e: Evidence) -> str:
+    share, found = e.beyond.count / e.rank, e.beyond
+    return (
+        f"{share:.0%} beyond the edge of the bulk that they leave, up to {found.reach:.3g} times it without the largest"
+    )
 
 
 def _without_outliers(e: Evidence, limit: float) -> Regime:

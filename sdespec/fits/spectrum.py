@@ -10,7 +10,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from sdespec.core.errors import SpectrumError, UsageError
-from sdespec.fits.bulk import EDGE_RULES, Edge, Outliers, ks_marchenko_pastur, outliers
+from sdespec.fits.bulk import (
+    EDGE_RULES,
+    BeyondBulk,
+    Edge,
+    Outliers,
+    beyond_refitted_bulk,
+    ks_marchenko_pastur,
+    outliers,
+)
 from sdespec.fits.calibration import CALIBRATIONS, Calibration, scores, shape_null, spike_removed_z
 from sdespec.fits.goodness import calibrate_law, goodness_of_fit, tail_law_p_value
 from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, law
@@ -71,6 +79,7 @@ class SpectrumFit:
     n_outliers_shuffled: int = 0
     tail: PowerLawTail | None = None
     tail_evidence: TailEvidence = field(default_factory=TailEvidence)
+    tail_exponent_without_largest: float = math.nan
     tail_exponent_shuffled: float = math.nan
     tail_z_exponential: float = math.nan
     tail_z_null_quantile: float = math.nan
@@ -177,8 +186,8 @@ def fit_spectrum(
         fit,
         tail_exponent_shuffled=math.nan if null is None else _shuffled_exponent(null, options),
         preferred_law=_preferred(fit.laws),
-        verdict=_verdict(fit, initial),
-        n_pooled=len(sample.spectra),
+        verdict=_verdict(fit, initial, len(rows)),
+        n_pooled=len(rows),
     )
 
 
@@ -196,6 +205,7 @@ def _fit_bulk(
     z_exponential, rest_tail = spike_removed_z(values, min_tail=options.min_tail, ks=options.ks)
     count = bulk.n_outliers
     n_null, top_null = _null_outliers(null, n_rows, n_cols, options)
+    upper = bulk.bulk_edge[1]
     evidence = Evidence(
         rank=len(values),
         n_outliers=count,
@@ -209,7 +219,10 @@ def _fit_bulk(
         z_null=reference.z_quantile,
         variance_ratio=bulk.variance / reference_variance,
         n_outliers_null=n_null,
-        top_ratio_null=top_null / float(values[0]),
+        top_over_edge=float(values[0]) / upper if upper > 0.0 else math.inf,
+        top_over_edge_null=top_null,
+        beyond=beyond_refitted_bulk(values, n_rows, n_cols, edge=options.edge) if count else BeyondBulk(),
+        faint=count > 0 and _is_faint(values, n_rows, n_cols, options),
     )
     n_zeros = int(np.count_nonzero(values == 0.0))
     if n_zeros:
@@ -224,6 +237,7 @@ def _fit_bulk(
         ks_mp_shuffled=_mean_ks(null, n_rows, n_cols),
         ks_mp_null_quantile=reference.ks_quantile,
         n_outliers_shuffled=n_null,
+        tail_exponent_without_largest=math.nan if rest_tail is None else rest_tail.exponent,
         tail_z_exponential=z_exponential,
         tail_z_null_quantile=reference.z_quantile,
         regime=regime,
@@ -264,6 +278,7 @@ def _mean_of_bulks(fits: list[SpectrumFit]) -> SpectrumFit:
         ks_mp=float(np.mean([fitted.ks_mp for fitted in fits])),
         ks_mp_rest=float(np.mean([fitted.ks_mp_rest for fitted in fits])),
         ks_mp_shuffled=float(np.mean([fitted.ks_mp_shuffled for fitted in fits])),
+        tail_exponent_without_largest=float(np.mean([fitted.tail_exponent_without_largest for fitted in fits])),
         tail_z_exponential=float(np.mean([fitted.tail_z_exponential for fitted in fits])),
     )
 
@@ -376,12 +391,20 @@ def _no_tail_p(values: np.ndarray, u: np.ndarray) -> float:
     return p_value(ratio - 1e-9, null)
 
 
+def _is_faint(values: np.ndarray, n_rows: int, n_cols: int, options: FitOptions) -> bool:
+    """Whether no outlier is left at the 99.9 % quantile; other edges have no level."""
+    return options.edge == "tracy_widom" and outliers(values, n_rows, n_cols, level=0.999).n_outliers == 0
+
+
 def _null_outliers(null: np.ndarray | None, n_rows: int, n_cols: int, options: FitOptions) -> tuple[int, float]:
-    """Most outliers, and largest eigenvalue, among the draws of the null."""
+    """Most outliers among the draws of the null, and the median of largest eigenvalue over edge."""
     if null is None or len(null) == 0 or not np.isfinite(null).all():
         return 0, 0.0
-    counts = [outliers(draw, n_rows, n_cols, edge=options.edge).n_outliers for draw in null]
-    return max(counts), float(null.max())
+    bulks = [outliers(draw, n_rows, n_cols, edge=options.edge) for draw in null]
+    tops = [
+        float(draw.max()) / bulk.bulk_edge[1] for draw, bulk in zip(null, bulks, strict=True) if bulk.variance > 0.0
+    ]
+    return max(bulk.n_outliers for bulk in bulks), float(np.median(tops)) if tops else 0.0
 
 
 def _mean_ks(null: np.ndarray | None, n_rows: int, n_cols: int) -> float:
@@ -404,15 +427,15 @@ def _preferred(laws: Mapping[str, LawFit]) -> str:
     return criteria[0][1]
 
 
-def _verdict(fit: SpectrumFit, initial: str) -> str:
+def _verdict(fit: SpectrumFit, initial: str, n_pooled: int) -> str:
     bulk, regime = fit.bulk, fit.regime
     if bulk is None or regime is None:
         return ""
     if regime.name == "random":
         start = f"still its initial {initial} law; " if initial in ("uniform", "normal") else ""
         return f"{start}Marchenko-Pastur, variance {bulk.variance:.2g}"
-    if regime.name == "spikes" and not regime.reason.startswith("of "):
+    if regime.name == "spikes" and n_pooled == 1:
         return f"{bulk.n_outliers} spike{'s' if bulk.n_outliers != 1 else ''} on an intact bulk"
-    if regime.name == "broad_tail" and fit.tail is not None:
+    if regime.name == "broad_tail" and fit.tail is not None and not regime.heavy_entries:
         return fit.tail_evidence.sentence()
     return regime.reason

@@ -35,6 +35,7 @@ class TailDocument(_Document):
     ks_distance: Number
     p_value: Number
     shuffled_exponent: Number
+    exponent_without_largest: Number = None
     p_value_against_log_normal: Number = None
     p_value_against_cutoff: Number = None
     log_normal_p_value: Number = None
@@ -85,6 +86,7 @@ class FittedMatrixDocument(MatrixDocument):
     laws: dict[str, LawDocument]
     preferred_law: str | None
     regime: str | None
+    regime_reason: str | None = None
     verdict: str | None
 
 
@@ -168,6 +170,7 @@ def _tail(one: xr.Dataset) -> TailDocument | None:
         ks_distance=_optional(one, "ks_distance"),
         p_value=_optional(one, "tail_p_value"),
         shuffled_exponent=_optional(one, "tail_exponent_shuffled"),
+        exponent_without_largest=_optional(one, "tail_exponent_without_largest"),
         p_value_against_log_normal=_optional(one, "tail_p_against_log_normal"),
         p_value_against_cutoff=_optional(one, "tail_p_against_cutoff"),
         log_normal_p_value=_optional(one, "log_normal_p_value"),
@@ -220,6 +223,7 @@ def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
         laws=_laws(one),
         preferred_law=_text(one, "preferred_law"),
         regime=_text(one, "regime"),
+        regime_reason=_text(one, "regime_reason"),
         verdict=_text(one, "verdict_text"),
     )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sdespec.fits.bulk import BeyondBulk
 from sdespec.fits.regime import REGIMES, Evidence, decide_regime
 
 RANDOM = Evidence(
@@ -39,6 +40,20 @@ TAIL = replace(RANDOM, n_outliers=40, ks_mp=0.3, ks_rest=0.2, z_exponential=1.0)
         (replace(TAIL, n_outliers=8, n_tail=150, decades=1.2, ks_rest=0.03), "spikes"),
         (replace(TAIL, n_outliers=8, n_tail=150, decades=1.2, z_exponential=-1.6), "undecided"),
         (replace(TAIL, n_outliers=8, n_tail=150, decades=1.2, n_outliers_null=4), "undecided"),
+        (replace(RANDOM, n_outliers=3, n_outliers_null=1), "spikes"),
+        (replace(RANDOM, n_outliers=3, n_outliers_null=2), "undecided"),
+        (replace(RANDOM, n_outliers=3, n_outliers_null=1, top_over_edge=1.1, top_over_edge_null=1.1), "broad_tail"),
+        (replace(RANDOM, n_outliers=3, n_outliers_null=1, top_over_edge=9.0, top_over_edge_null=1.09), "spikes"),
+        (replace(RANDOM, n_outliers=4, n_outliers_null=1, top_over_edge=9.0, top_over_edge_null=9.0), "spikes"),
+        (replace(RANDOM, n_outliers=1, n_outliers_null=1, top_over_edge=9.0, top_over_edge_null=9.0), "undecided"),
+        (replace(RANDOM, n_outliers=1, n_outliers_null=2, top_over_edge=9.0, top_over_edge_null=9.0), "broad_tail"),
+        (replace(RANDOM, n_outliers=1, faint=True), "undecided"),
+        (replace(RANDOM, n_outliers=8, beyond=BeyondBulk(15, 2.5, 0.45)), "broad_tail"),
+        (replace(RANDOM, n_outliers=8, beyond=BeyondBulk(14, 9.0, 0.2)), "spikes"),
+        (replace(RANDOM, n_outliers=8, beyond=BeyondBulk(19, 2.4, 0.3)), "spikes"),
+        (replace(RANDOM, n_outliers=8, beyond=BeyondBulk(20, 2.4, 0.3)), "undecided"),
+        (replace(RANDOM, n_outliers=8, beyond=BeyondBulk(50, 9.0, 0.5)), "undecided"),
+        (replace(TAIL, beyond=BeyondBulk(50, 9.0, 0.5)), "undecided"),
         (replace(TAIL, n_outliers=120, identifiable=False), "broad_tail"),
         (replace(TAIL, n_outliers=120, identifiable=False, z_exponential=-2.0), "undecided"),
     ],
