@@ -1,6 +1,7 @@
 """Estimates from spectra alone: bulk, outliers, tail, laws, regime; each with its null."""
 
 from sdespec.fits.bulk import Outliers, outliers
+from sdespec.fits.calibrated_tail import CalibratedTail, calibrated_tail
 from sdespec.fits.comparison import LawComparison, compare_laws
 from sdespec.fits.curve import ThresholdCurve, threshold_curve
 from sdespec.fits.goodness import GoodnessOfFit, goodness_of_fit
@@ -12,6 +13,7 @@ from sdespec.fits.tail_calibration import power_law_test
 from sdespec.fits.tail_evidence import TailEvidence
 
 __all__ = [
+    "CalibratedTail",
     "Evidence",
     "GoodnessOfFit",
     "LawComparison",
@@ -22,6 +24,7 @@ __all__ = [
     "SplicedTail",
     "TailEvidence",
     "ThresholdCurve",
+    "calibrated_tail",
     "compare_laws",
     "decide_regime",
     "goodness_of_fit",

@@ -283,20 +283,32 @@ def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[s
 
 
 def _tail_columns(fits: np.ndarray, dims: tuple[str, ...]) -> dict[str, tuple[Sequence[str], Any]]:
-    def of(name: str) -> Callable[[SpectrumFit], float]:
-        return lambda f: math.nan if f.tail is None else float(getattr(f.tail, name))
+    def of(part: str, name: str) -> Callable[[SpectrumFit], float]:
+        return lambda f: math.nan if getattr(f, part) is None else float(getattr(getattr(f, part), name))
 
-    def interval(f: SpectrumFit) -> tuple[float, float]:
-        return (math.nan, math.nan) if f.tail is None else f.tail.interval
+    def count(part: str, name: str) -> Callable[[SpectrumFit], int]:
+        return lambda f: 0 if getattr(f, part) is None else int(getattr(getattr(f, part), name))
 
+    def interval(part: str) -> Callable[[SpectrumFit], tuple[float, float]]:
+        return lambda f: (math.nan, math.nan) if getattr(f, part) is None else getattr(f, part).interval
+
+    bounds = (*dims, "ci_bound")
     return {
-        "tail_exponent": (dims, _column(fits, of("exponent"))),
-        "tail_exponent_corrected": (dims, _column(fits, of("exponent_corrected"))),
-        "tail_interval": ((*dims, "ci_bound"), _column(fits, interval, (2,))),
-        "threshold": (dims, _column(fits, of("threshold"))),
-        "n_tail": (dims, _column(fits, lambda f: 0 if f.tail is None else f.tail.n_tail, kind="int")),
-        "tail_decades": (dims, _column(fits, of("decades"))),
-        "ks_distance": (dims, _column(fits, of("ks_distance"))),
+        "tail_exponent": (dims, _column(fits, of("tail", "exponent"))),
+        "tail_exponent_corrected": (dims, _column(fits, of("tail", "exponent_corrected"))),
+        "tail_interval": (bounds, _column(fits, interval("tail"), (2,))),
+        "threshold": (dims, _column(fits, of("tail", "threshold"))),
+        "n_tail": (dims, _column(fits, count("tail", "n_tail"), kind="int")),
+        "tail_decades": (dims, _column(fits, of("tail", "decades"))),
+        "ks_distance": (dims, _column(fits, of("tail", "ks_distance"))),
+        "calibrated_exponent": (dims, _column(fits, of("calibrated", "exponent"))),
+        "calibrated_interval": (bounds, _column(fits, interval("calibrated"), (2,))),
+        "calibrated_threshold": (dims, _column(fits, of("calibrated", "threshold"))),
+        "n_calibrated": (dims, _column(fits, count("calibrated", "n_tail"), kind="int")),
+        "n_accepted": (dims, _column(fits, count("calibrated", "n_accepted"), kind="int")),
+        "spliced_exponent": (dims, _column(fits, of("spliced", "exponent"))),
+        "spliced_interval": (bounds, _column(fits, interval("spliced"), (2,))),
+        "spliced_threshold": (dims, _column(fits, of("spliced", "threshold"))),
     }
 
 
@@ -363,6 +375,7 @@ def _variables(
         out[variable] = (dims, _column(fits, operator.attrgetter(f"tail_evidence.{name}")))
     out["regime"] = (dims, _column(fits, lambda f: "" if f.regime is None else f.regime.name, kind="text"))
     out["regime_reason"] = (dims, _column(fits, lambda f: "" if f.regime is None else f.regime.reason, kind="text"))
+    out["tail_note"] = (dims, _column(fits, lambda f: f.tail_note, kind="text"))
     out["verdict_text"] = (dims, _column(fits, lambda f: f.verdict, kind="text"))
     out["preferred_law"] = (dims, _column(fits, lambda f: f.preferred_law, kind="text"))
     out["fit_status"] = (dims, _column(fits, lambda f: f.status, kind="text"))

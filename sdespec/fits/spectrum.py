@@ -19,12 +19,14 @@ from sdespec.fits.bulk import (
     ks_marchenko_pastur,
     outliers,
 )
+from sdespec.fits.calibrated_tail import CalibratedTail, calibrated_tail
 from sdespec.fits.calibration import CALIBRATIONS, Calibration, scores, shape_null, spike_removed_z
 from sdespec.fits.goodness import calibrate_law, goodness_of_fit, tail_law_p_value
 from sdespec.fits.likelihood import FITTED_LAWS, MATRIX_LAWS, TAIL_LAWS, LawFit, law
 from sdespec.fits.power_law import Ks, PowerLawTail, power_law_tail
 from sdespec.fits.refits import p_value, refit_rows, rows_of
 from sdespec.fits.regime import Evidence, Regime, decide_regime
+from sdespec.fits.spliced_tail import SplicedTail, splice
 from sdespec.fits.tail_evidence import TailEvidence, tail_evidence
 from sdespec.fits.validation import check_resamples, check_spectrum
 from sdespec.laws import Gamma
@@ -78,6 +80,9 @@ class SpectrumFit:
     ks_mp_null_quantile: float = math.nan
     n_outliers_shuffled: int = 0
     tail: PowerLawTail | None = None
+    calibrated: CalibratedTail | None = None
+    spliced: SplicedTail | None = None
+    tail_note: str = ""
     tail_evidence: TailEvidence = field(default_factory=TailEvidence)
     tail_exponent_without_largest: float = math.nan
     tail_exponent_shuffled: float = math.nan
@@ -181,7 +186,10 @@ def fit_spectrum(
         )
     except SpectrumError as error:
         status = f"no tail: {error}"
-    fit = _with_laws(replace(fit, status=status, tail=tail), sample, options)
+    fit = replace(fit, status=status, tail=tail)
+    if tail is not None and options.bootstrap:
+        fit = _with_other_exponents(fit, sample, options)
+    fit = _with_laws(fit, sample, options)
     return replace(
         fit,
         tail_exponent_shuffled=math.nan if null is None else _shuffled_exponent(null, options),
@@ -189,6 +197,30 @@ def fit_spectrum(
         verdict=_verdict(fit, initial, len(rows)),
         n_pooled=len(rows),
     )
+
+
+def _with_other_exponents(fit: SpectrumFit, sample: _Sample, options: FitOptions) -> SpectrumFit:
+    """Add the estimates that do not search for the threshold of least distance, and what is to be said of each."""
+    calibrated, spliced, notes = None, None, []
+    try:
+        calibrated = calibrated_tail(
+            np.array(sample.spectra),
+            sample.n_rows,
+            sample.n_cols,
+            calibration=options.calibration,
+            level=options.level,
+            draws=options.bootstrap,
+        )
+        if calibrated.n_accepted == 0:
+            notes.append("calibrated: no size of the tail passes for a power law")
+    except SpectrumError as error:
+        notes.append(f"calibrated: {error}")
+    try:
+        spliced = splice(sample.pooled, min_tail=options.min_tail, level=options.level)
+        notes += [f"spliced: {note}" for note in spliced.notes]
+    except SpectrumError as error:
+        notes.append(f"spliced: {error}")
+    return replace(fit, calibrated=calibrated, spliced=spliced, tail_note="; ".join(notes))
 
 
 def _fit_bulk(

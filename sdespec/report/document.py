@@ -23,6 +23,24 @@ class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class CalibratedTailDocument(_Document):
+    """The largest tail that passes for a power law, and the exponent of its inner part."""
+
+    exponent: Number
+    interval: tuple[Number, Number]
+    threshold: Number
+    n_tail: int
+    n_accepted: int
+
+
+class SplicedTailDocument(_Document):
+    """A Pareto tail beyond a gamma bulk."""
+
+    exponent: Number
+    interval: tuple[Number, Number]
+    threshold: Number
+
+
 class TailDocument(_Document):
     """The power-law tail of one matrix."""
 
@@ -40,6 +58,9 @@ class TailDocument(_Document):
     p_value_against_cutoff: Number = None
     log_normal_p_value: Number = None
     cutoff_p_value: Number = None
+    calibrated: CalibratedTailDocument | None = None
+    spliced: SplicedTailDocument | None = None
+    note: str | None = None
 
 
 class LawDocument(_Document):
@@ -175,6 +196,31 @@ def _tail(one: xr.Dataset) -> TailDocument | None:
         p_value_against_cutoff=_optional(one, "tail_p_against_cutoff"),
         log_normal_p_value=_optional(one, "log_normal_p_value"),
         cutoff_p_value=_optional(one, "cutoff_p_value"),
+        calibrated=_calibrated(one),
+        spliced=_spliced(one),
+        note=_text(one, "tail_note"),
+    )
+
+
+def _calibrated(one: xr.Dataset) -> CalibratedTailDocument | None:
+    if _optional(one, "calibrated_exponent") is None:
+        return None
+    return CalibratedTailDocument(
+        exponent=_optional(one, "calibrated_exponent"),
+        interval=_pair(one["calibrated_interval"].values),
+        threshold=_optional(one, "calibrated_threshold"),
+        n_tail=int(one["n_calibrated"]),
+        n_accepted=int(one["n_accepted"]),
+    )
+
+
+def _spliced(one: xr.Dataset) -> SplicedTailDocument | None:
+    if _optional(one, "spliced_exponent") is None:
+        return None
+    return SplicedTailDocument(
+        exponent=_optional(one, "spliced_exponent"),
+        interval=_pair(one["spliced_interval"].values),
+        threshold=_optional(one, "spliced_threshold"),
     )
 
 
