@@ -134,6 +134,12 @@ def decide_regime(evidence: Evidence) -> Regime:
     these is at most 0.45 of the second largest. ``broad_tail`` is a statement about the spectrum, not a claim of a
     power law. Without a reference ``inflated_bulk`` is never returned.
 
+    Measured, with three draws of the null: "broad_tail" in none of 9400 Gaussian spectra of 64 x 64 to 600 x 600,
+    "spikes" in 0.1 %; in all of 600 inverse Wishart and matrix F spectra of 64 to 300 values; for entries of Student's
+    t with 3 degrees of freedom in 93 % of matrices with 64 ranks, 97 % with 100, 99.6 % with 150 to 300 (84, 95, 99
+    with one draw), where the others show no outlier; in none of 400 whose rows have two variances. Networks of linear
+    width: see the statistical tests.
+
     Parameters
     ----------
     evidence : Evidence

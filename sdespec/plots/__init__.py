@@ -3,10 +3,21 @@
 from sdespec.plots.comparison import comparison
 from sdespec.plots.density_evolution import density_evolution
 from sdespec.plots.kernels import kernels
+from sdespec.plots.laws import laws
 from sdespec.plots.outliers import outliers
 from sdespec.plots.spectrum import spectrum
 from sdespec.plots.tail import tail
 from sdespec.plots.thresholds import thresholds
 from sdespec.plots.trajectories import trajectories
 
-__all__ = ["comparison", "density_evolution", "kernels", "outliers", "spectrum", "tail", "thresholds", "trajectories"]
+__all__ = [
+    "comparison",
+    "density_evolution",
+    "kernels",
+    "laws",
+    "outliers",
+    "spectrum",
+    "tail",
+    "thresholds",
+    "trajectories",
+]

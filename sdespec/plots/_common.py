@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS",
     "axes",
+    "histogram",
     "logarithmic",
     "one_layer",
     "one_spectrum",
@@ -127,3 +128,12 @@ def time_labels(ax: Axes, times: np.ndarray) -> np.ndarray:
         ]
         ax.set_xticks([*shown, places[-1]], [*(f"{tick:g}" for tick in shown), "∞"])
     return places
+
+
+def histogram(ax: Axes, values: np.ndarray, bins: np.ndarray, log: bool, **options: object) -> None:
+    """Density per unit of the axis: eigenvalue, or its decimal logarithm."""
+    widths = np.diff(np.log10(bins) if log else bins)
+    counts = np.histogram(values, bins)[0]
+    heights = counts / (len(values) * widths)
+    options.setdefault("histtype", "stepfilled")
+    ax.hist(bins[:-1], bins, weights=heights, **options)  # type: ignore[arg-type]  # keyword names are fixed above

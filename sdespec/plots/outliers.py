@@ -1,4 +1,4 @@
-"""Outliers in time with the edge of the bulk, as predicted and as they came out."""
+"""Outliers with the edge of the bulk: in time, as predicted and as they came out, or of one spectrum by rank."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import xarray as xr
 
 from sdespec.core.dataset import refuse_swept
 from sdespec.core.errors import InputError
-from sdespec.plots._common import COLORS, axes, one_layer, style, time_labels
+from sdespec.plots._common import COLORS, axes, one_layer, positive_values, style, text_of, time_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["outliers"]
 
+_MORE = 12  # eigenvalues drawn beside three times the outliers
+_WIDE = 8.0  # largest over smallest eigenvalue shown beyond which the axis is logarithmic
 _RANKS = 3  # largest observed eigenvalues that are drawn at least
 
 
@@ -26,12 +28,15 @@ def outliers(
     layer: str | int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw outliers in time over the shaded bulk, and the largest eigenvalues of replicates as bands.
+    """Draw outliers over the shaded bulk: in time with the largest eigenvalues of replicates as bands, or by rank.
+
+    Without a dim ``time`` the largest eigenvalues of one spectrum are drawn against their rank, with the edge of the
+    bulk, the cutoff beyond which one is an outlier, and the largest values of the null.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        Result of ``predict``, or of ``fit`` on a folder of steps, with ``outlier``, ``bulk_edge`` and the dim ``time``.
+        Result of ``predict``, or of ``fit``, with ``outlier`` and ``bulk_edge``.
     observed : xarray.Dataset, optional
         Result of ``simulate`` or ``measure`` with ``eigenvalue``: the medians of the largest eigenvalues over
         replicates, and the bands that hold 90 % of them.
@@ -49,7 +54,7 @@ def outliers(
     UsageError
         If the layer does not exist or must be chosen.
     InputError
-        If there is no time axis, or a swept field is left that must be selected first.
+        If a swept field is left that must be selected first, or ``observed`` is given without a time axis.
 
     Examples
     --------
@@ -61,8 +66,10 @@ def outliers(
     'updates'
     """
     one = one_layer(ds, layer, name="outlier")
-    _check(one, "outlier")
     ax = axes(ax)
+    if "time" not in one.dims and observed is None:
+        return _by_rank(ax, one)
+    _check(one, "outlier")
     places = time_labels(ax, one["time"].values)
     edges = one["bulk_edge"].transpose("time", "side").values
     ax.fill_between(places, edges[:, 0], edges[:, 1], color=COLORS["null"], alpha=0.25, lw=0, label="bulk")
@@ -78,6 +85,39 @@ def outliers(
     style(
         ax, title=f"{one['layer'].values!s}: {one['matrix'].values!s}" if "matrix" in one.coords else "", note=note,
         xlabel="updates" if steps else "time (learning_rate*step)", ylabel="squared singular value", ylim=(low, high),
+    )  # fmt: skip
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def _by_rank(ax: Axes, one: xr.Dataset) -> Axes:
+    """Largest eigenvalues of one spectrum: those of the bulk, the outliers, and those of the null."""
+    if "eigenvalue" not in one:
+        raise InputError("the Dataset holds no 'eigenvalue' and no dim 'time'; give several times, or a result of fit")
+    refuse_swept(one["outlier"], "'outlier'")
+    values = positive_values(one)[::-1]
+    found = int(one["n_outliers"]) if "n_outliers" in one else int(np.isfinite(one["outlier"].values).sum())
+    shown = min(len(values), 3 * found + _MORE)
+    ranks = np.arange(1, shown + 1)
+    lower, upper = (float(edge) for edge in one["bulk_edge"].values)
+    if np.isfinite(upper):
+        ax.axhspan(lower, upper, color=COLORS["null"], alpha=0.18, lw=0, label="bulk")
+    if "outlier_cutoff" in one:
+        ax.axhline(float(one["outlier_cutoff"]), color=COLORS["outlier"], lw=0.9, ls=":", label="cutoff")
+    if "null_eigenvalue" in one:
+        null = -np.sort(-one["null_eigenvalue"].transpose(..., "rank").values.reshape(-1, one.sizes["rank"]), axis=1)
+        ax.plot(ranks, null[:, :shown].T, color=COLORS["null"], lw=0.9)
+        ax.plot([], [], color=COLORS["null"], lw=0.9, label=f"null, {len(null)} draw{'s' if len(null) > 1 else ''}")
+    ax.plot(ranks[found:], values[found:shown], "o", color=COLORS["data"], ms=3, label="eigenvalues")
+    if found:
+        label = f"{found} outlier{'s' if found > 1 else ''}"
+        ax.plot(ranks[:found], values[:found], "o", color=COLORS["outlier"], ms=4, label=label)
+    if values[0] > _WIDE * values[shown - 1]:
+        ax.set_yscale("log")
+    ax.set_ylim(0.9 * values[shown - 1], 1.15 * values[0])
+    style(
+        ax, title=str(one["layer"].values) if "layer" in one.coords else "", note=text_of(one, "regime_reason"),
+        xlabel="rank", ylabel="squared singular value",
     )  # fmt: skip
     ax.legend(frameon=False, fontsize="small")
     return ax

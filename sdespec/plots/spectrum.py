@@ -9,7 +9,7 @@ import xarray as xr
 
 from sdespec.core.errors import UsageError
 from sdespec.laws import MarchenkoPastur
-from sdespec.plots._common import COLORS, axes, logarithmic, one_spectrum, positive_values, style, text_of
+from sdespec.plots._common import COLORS, axes, histogram, logarithmic, one_spectrum, positive_values, style, text_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,11 +75,11 @@ def spectrum(
     bulk = MarchenkoPastur(n_rows, n_cols, variance)
     log = scale == "log" or (scale == "auto" and values[-1] > _WIDE * bulk.edges[1])
     bins = _bins(values, log)
-    _histogram(ax, values, bins, log, color=COLORS["data"], alpha=0.55, label="eigenvalues")
+    histogram(ax, values, bins, log, color=COLORS["data"], alpha=0.55, label="eigenvalues")
     if "null_eigenvalue" in one:
         null = positive_values(one, "null_eigenvalue")
         if len(null):
-            _histogram(ax, null, bins, log, histtype="step", color=COLORS["null"], label="null")
+            histogram(ax, null, bins, log, histtype="step", color=COLORS["null"], label="null")
     _draw_bulk(ax, one, bulk, values, log)
     if log:
         logarithmic(ax, bins[0], bins[-1])
@@ -101,15 +101,6 @@ def _bins(values: np.ndarray, log: bool) -> np.ndarray:
         return np.linspace(0.0, values[-1] * 1.02, count + 1)
     low = np.quantile(values, 0.01)
     return np.geomspace(low, values[-1] * 1.1, count + 1)
-
-
-def _histogram(ax: Axes, values: np.ndarray, bins: np.ndarray, log: bool, **options: object) -> None:
-    """Density per unit of the axis: eigenvalue, or its decimal logarithm."""
-    widths = np.diff(np.log10(bins) if log else bins)
-    counts = np.histogram(values, bins)[0]
-    heights = counts / (len(values) * widths)
-    options.setdefault("histtype", "stepfilled")
-    ax.hist(bins[:-1], bins, weights=heights, **options)  # type: ignore[arg-type]  # keyword names are fixed above
 
 
 def _draw_bulk(ax: Axes, one: xr.Dataset, bulk: MarchenkoPastur, values: np.ndarray, log: bool) -> None:

@@ -104,8 +104,10 @@ def test_outliers_ask_for_what_they_need():
     theory = sd.predict(NET, [0, 20])
     with pytest.raises(UsageError, match="choose a layer"):
         sd.plot.outliers(theory)
-    with pytest.raises(InputError, match="'time'"):
+    with pytest.raises(InputError, match="holds no 'eigenvalue'"):
         sd.plot.outliers(theory.isel(time=1), layer="W1")
+    with pytest.raises(InputError, match="'time'"):
+        sd.plot.outliers(theory.isel(time=1), observed=sd.simulate(NET, [0, 1], seed=0), layer="W1")
     with pytest.raises(InputError, match="result of predict or fit"):
         sd.plot.outliers(sd.simulate(NET, [0, 1], seed=0), layer="W1")
     swept = sd.predict(sd.sweep(NET, width_ratio=[1, 2]), [0, 20])
