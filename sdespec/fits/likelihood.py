@@ -274,6 +274,9 @@ def law(
     else:
         fitted = estimate_law(x, name, level)
     log_likelihood = fitted.log_likelihood
+    notes = fitted.notes
+    if fitted.joint and log_likelihood == -math.inf:
+        notes = (*notes, "equal or zero eigenvalues: their joint density is zero")
     return LawFit(
         law=fitted.law,
         parameters=MappingProxyType(dict(fitted.parameters)),
@@ -282,7 +285,7 @@ def law(
         ks_distance=two_sided_distance(np.asarray(fitted.law.cdf(x))),
         n=len(checked) - n_zeros,
         n_zeros=n_zeros,
-        notes=fitted.notes,
+        notes=notes,
         joint=fitted.joint,
         n_removed=fitted.n_removed,
     )

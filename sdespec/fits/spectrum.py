@@ -29,7 +29,7 @@ from sdespec.fits.regime import Evidence, Regime, decide_regime
 from sdespec.fits.spliced_tail import SplicedTail, splice
 from sdespec.fits.tail_evidence import TailEvidence, tail_evidence
 from sdespec.fits.validation import check_resamples, check_spectrum
-from sdespec.laws import Gamma
+from sdespec.laws import Gamma, MarchenkoPastur
 
 __all__ = ["FitOptions", "SpectrumFit", "fit_spectrum"]
 
@@ -341,7 +341,7 @@ def _with_laws(fit: SpectrumFit, sample: _Sample, options: FitOptions) -> Spectr
         elif name in TAIL_LAWS and fit.tail is not None:
             p_values[name] = _tail_p(name, fitted, values, fit.tail, u, options)
         elif name in MATRIX_LAWS:
-            p_values[name] = _matrix_p(name, fitted, sample, options)
+            p_values[name] = _matrix_p(fitted, sample, options)
         else:
             p_values[name], intervals = calibrate_law(name, fitted, u, options.level)
             laws[name] = replace(fitted, intervals=intervals)
@@ -396,12 +396,10 @@ def _tail_p(
     )
 
 
-def _matrix_p(name: str, fitted: LawFit, sample: _Sample, options: FitOptions) -> float:
+def _matrix_p(fitted: LawFit, sample: _Sample, options: FitOptions) -> float:
     """P-value of a matrix ensemble; of the bulk that outliers leave, as a matrix of its own."""
     k = fitted.n_removed
-    ensemble = "matrix_f" if name == "wachter" else "laguerre"
-    if name == "wachter" and fitted.notes:  # its limit
-        ensemble = "laguerre"
+    ensemble = "laguerre" if isinstance(fitted.law, MarchenkoPastur) else "matrix_f"
     return goodness_of_fit(
         sample.spectra[0][k:],
         sample.n_rows - k,
@@ -446,11 +444,11 @@ def _mean_ks(null: np.ndarray | None, n_rows: int, n_cols: int) -> float:
 
 
 def _preferred(laws: Mapping[str, LawFit]) -> str:
-    """Whole-spectrum law of least Akaike criterion, undecided within 2 units."""
+    """Whole-spectrum law of least Akaike criterion, undecided within 2 units; one law under two names counts once."""
     criteria = sorted(
         (2.0 * len(fitted.intervals) - 2.0 * fitted.log_likelihood, name)
         for name, fitted in laws.items()
-        if name not in TAIL_LAWS and not fitted.joint
+        if name not in TAIL_LAWS and not fitted.joint and (name != "reciprocal_gamma" or "inverse_gamma" not in laws)
     )
     if not criteria:
         return ""

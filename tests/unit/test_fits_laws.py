@@ -12,6 +12,7 @@ from sdespec.fits.beta_prime import beta_prime_rows
 from sdespec.fits.likelihood import FITTED_LAWS, law_parameters
 from sdespec.fits.matrix_laws import matrix_f_rows
 from sdespec.fits.refits import p_value, percentile_intervals, refit_rows
+from sdespec.fits.spectrum import FitOptions, fit_spectrum
 from sdespec.laws import (
     BetaLaguerre,
     BetaPrime,
@@ -366,3 +367,17 @@ def test_every_name_has_parameters():
     assert all(law_parameters(name) for name in FITTED_LAWS)
     with pytest.raises(UsageError, match="law is 'weibull'"):
         law_parameters("weibull")
+
+
+def test_equal_eigenvalues_are_noted_and_one_law_under_two_names_is_no_tie():
+    """A joint density of zero is said; ``reciprocal_gamma`` is the inverse gamma law and does not compete with it."""
+    values = np.sort(LaguerreEnsemble(60, 90, 1.0).rvs(1, seed=3)[0])
+    values[10] = values[11]
+    found = law(values, "marchenko_pastur", n_rows=60, n_cols=90)
+    assert found.log_likelihood == -math.inf
+    assert "equal or zero eigenvalues: their joint density is zero" in found.notes
+    heavy = 1.0 / np.random.default_rng(4).gamma(2.0, size=80)
+    options = FitOptions(laws=("inverse_gamma", "reciprocal_gamma", "gamma"), bootstrap=0)
+    fitted = fit_spectrum(heavy, 80, 120, options=options)
+    assert fitted.laws["inverse_gamma"].log_likelihood == pytest.approx(fitted.laws["reciprocal_gamma"].log_likelihood)
+    assert fitted.preferred_law == "inverse_gamma"
