@@ -14,7 +14,7 @@ from sdespec.fits.bulk import Edge
 from sdespec.fits.calibration import Calibration
 from sdespec.fits.dataset import Progress, fit_dataset
 from sdespec.fits.power_law import Ks
-from sdespec.fits.spectrum import FitOptions
+from sdespec.fits.spectrum_fit import FitOptions
 from sdespec.networks import measure
 from sdespec.tables import comparison_closing, comparison_rows, is_comparison, is_run, run_closing, run_rows
 

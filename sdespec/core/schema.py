@@ -198,6 +198,7 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("verdict_text", "", _RUN, "text", "1", "", "The fit in one sentence."),
     ("fit_status", "", _RUN, "text", "1", "", "ok, or why there is no fit."),
     ("variance", "", _RUN, "float", _W2, r"\sigma^2", "Variance of the entries of the bulk."),
+    ("variance_interval", "ci_bound", _RUN, "float", _W2, "", "Its interval, by the error of a median."),
     ("ks_mp", "", _RUN, "float", "1", "D", "Two-sided KS distance to Marchenko-Pastur at the mean square entry."),
     ("ks_mp_rest", "", _RUN, "float", "1", "D", "The same distance for the spectrum without its outliers."),
     ("ks_mp_shuffled", "", _RUN, "float", "1", "D_0", "The same distance for the null; mean over the draws."),

@@ -18,7 +18,8 @@ from sdespec.core.errors import InputError, UsageError
 from sdespec.core.provenance import record
 from sdespec.fits.bulk import outliers
 from sdespec.fits.likelihood import law_parameters
-from sdespec.fits.spectrum import FitOptions, SpectrumFit, fit_spectrum
+from sdespec.fits.spectrum import fit_spectrum
+from sdespec.fits.spectrum_fit import FitOptions, SpectrumFit
 
 __all__ = ["Progress", "fit_dataset"]
 
@@ -276,6 +277,7 @@ def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[s
         "n_outliers": (dims, _column(fits, lambda f: 0 if f.bulk is None else f.bulk.n_outliers, kind="int")),
         "outlier": ((*dims, "mode"), _column(fits, modes, (width,))),
         "variance": (dims, _column(fits, of("variance"))),
+        "variance_interval": ((*dims, "ci_bound"), _column(fits, operator.attrgetter("variance_interval"), (2,))),
         "outlier_energy": (dims, _column(fits, of("outlier_energy"))),
         "outlier_cutoff": (dims, _column(fits, of("cutoff"))),
         "bulk_edge": ((*dims, "side"), _column(fits, edges, (2,))),

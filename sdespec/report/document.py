@@ -94,6 +94,7 @@ class FittedMatrixDocument(MatrixDocument):
     """A matrix with everything that ``fit`` estimated."""
 
     variance: Number
+    variance_interval: tuple[Number, Number] | None = None
     bulk_edge: tuple[Number, Number] | None
     n_outliers: int | None
     n_outliers_shuffled: int | None
@@ -256,6 +257,7 @@ def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
     return FittedMatrixDocument(
         **_matrix(one),
         variance=_optional(one, "variance"),
+        variance_interval=_pair(one["variance_interval"].values) if "variance_interval" in one else None,
         bulk_edge=None if edges[1] is None else edges,
         n_outliers=int(one["n_outliers"]) if fitted and _optional(one, "variance") is not None else None,
         n_outliers_shuffled=int(one["n_outliers_shuffled"]) if fitted else None,

@@ -7,7 +7,8 @@ import pytest
 
 import sdespec as sd
 from sdespec.fits.power_law import power_law_tail
-from sdespec.fits.spectrum import FitOptions, fit_spectrum
+from sdespec.fits.spectrum import fit_spectrum
+from sdespec.fits.spectrum_fit import FitOptions
 from sdespec.laws import LaguerreEnsemble
 from sdespec.spectra import shuffled_null
 

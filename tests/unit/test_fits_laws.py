@@ -12,7 +12,8 @@ from sdespec.fits.beta_prime import beta_prime_rows
 from sdespec.fits.likelihood import FITTED_LAWS, law_parameters
 from sdespec.fits.matrix_laws import matrix_f_rows
 from sdespec.fits.refits import p_value, percentile_intervals, refit_rows
-from sdespec.fits.spectrum import FitOptions, fit_spectrum
+from sdespec.fits.spectrum import fit_spectrum
+from sdespec.fits.spectrum_fit import FitOptions
 from sdespec.laws import (
     BetaLaguerre,
     BetaPrime,
