@@ -7,6 +7,7 @@ import numpy as np
 from sdespec.core._philox import BLOCKS, fill_chi_square, fill_normal, fill_words, normal_pair
 from sdespec.core.jit import kernel
 from sdespec.core.lapack import squared_singular_values
+from sdespec.integrators._cauchy_sums import FAST_FROM, cauchy_sums
 
 __all__ = ["eigenvalues_of", "exact_spectra", "linear_steps", "sorted_euler_steps"]
 
@@ -93,6 +94,29 @@ def exact_spectra(
 
 
 @kernel
+def _repulsion(spectrum: np.ndarray, out: np.ndarray) -> None:
+    """Sum over the others of (x_i + x_j) / (x_i - x_j) for descending values; equal ones leave each other out."""
+    n = len(spectrum)
+    if n >= FAST_FROM:
+        cauchy_sums(spectrum, out)
+        start = 0
+        for i in range(n):
+            if spectrum[i] != spectrum[start]:
+                start = i
+            end = start
+            while end < n and spectrum[end] == spectrum[start]:
+                end += 1
+            out[i] = 2.0 * spectrum[i] * out[i] - (n - (end - start))
+        return
+    out[:] = 0.0
+    for j in range(n):  # this order leaves no sum in the inner loop, so it vectorises
+        other = spectrum[j]
+        for i in range(n):
+            gap = spectrum[i] - other
+            out[i] += (spectrum[i] + other) / gap if gap != 0.0 else 0.0
+
+
+@kernel
 def sorted_euler_steps(
     spectrum: np.ndarray,
     larger_side: int,
@@ -112,12 +136,7 @@ def sorted_euler_steps(
     violations = 0
     for k in range(count):
         fill_normal(noise, 0, step + np.uint64(k), replicate, tag, key0, key1)
-        repulsion[:] = 0.0
-        for j in range(n):  # this order leaves no sum in the inner loop, so it vectorises
-            other = spectrum[j]
-            for i in range(n):
-                gap = spectrum[i] - other
-                repulsion[i] += (spectrum[i] + other) / gap if gap != 0.0 else 0.0
+        _repulsion(spectrum, repulsion)
         broken = False
         for i in range(n):
             drift = -2.0 * decay * spectrum[i] + 2.0 * diffusion * (larger_side + repulsion[i])

@@ -29,6 +29,12 @@ def spectral_step(
     return values
 
 
+def cauchy_sums(x: np.ndarray) -> np.ndarray:
+    """Sum over the others of 1/(x_i - x_j), pair by pair; equal points leave each other out."""
+    gaps = x[:, None] - x[None, :]
+    return np.asarray(np.divide(1.0, gaps, out=np.zeros_like(gaps), where=gaps != 0.0).sum(axis=1))
+
+
 def sorted_euler_steps(
     spectrum: np.ndarray, larger_side: int, decay: float, diffusion: float, length: float, noise: np.ndarray
 ) -> tuple[np.ndarray, int]:
