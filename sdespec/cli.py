@@ -76,6 +76,8 @@ class Reading:
     """Null of each matrix."""
     null_draws: int = 1
     """Number of draws of the null."""
+    vectors: bool = False
+    """Hold the singular vectors against random directions; takes far longer."""
 
 
 @Parameter(name="*")
@@ -188,6 +190,7 @@ def _spectra(source: Path, reading: Reading, seed: int, screen: Screen) -> xr.Da
             fused=reading.fused,
             null=reading.null,
             null_draws=reading.null_draws,
+            vectors=reading.vectors,
             seed=seed,
             progress=progress,
         )

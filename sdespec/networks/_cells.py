@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,17 +15,24 @@ from sdespec.core.linalg import check_finite, eigenvalues
 from sdespec.networks.matrices import Conv, Fused, Part
 from sdespec.spectra import (
     EntryStatistics,
+    PorterThomas,
+    SpacingRatio,
     alignment,
     at_initialization,
     entry_statistics,
     gaussian_null,
+    porter_thomas,
     shuffled_null,
+    spacing_ratio,
 )
 
-__all__ = ["N_MODES", "Cell", "Options", "measure_parts"]
+__all__ = ["N_MODES", "VECTORS", "Cell", "Options", "measure_parts"]
 
 N_MODES = 10
 """Leading singular vectors whose angle with a direction is taken."""
+
+VECTORS: tuple[Literal["left", "right"], ...] = ("left", "right")
+"""Singular vectors that are tested, by their side."""
 
 _SINGLE = 2.0**-23  # also for float64 files, which may hold what was made in float32
 _PRECISION = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float8_e4m3fn": 2.0**-3, "float8_e5m2": 2.0**-2}
@@ -44,6 +51,7 @@ class Options:
     null: str
     null_draws: int
     directions: Mapping[str, Mapping[str, np.ndarray]]
+    vectors: bool
     max_bytes: int
     seed: int
 
@@ -63,6 +71,8 @@ class Cell:
     statistics: EntryStatistics | None = None
     initialization: str = ""
     alignment: Mapping[str, np.ndarray] = field(default_factory=dict)
+    spacing: SpacingRatio | None = None
+    vectors: Mapping[str, PorterThomas] = field(default_factory=dict)
 
 
 def measure_parts(parts: Sequence[Part], options: Options, tied: dict[Hashable, str]) -> Iterator[tuple[Part, Cell]]:
@@ -143,10 +153,30 @@ def _measure(part: Part, matrix: np.ndarray, precision: float, options: Options)
             name: alignment(matrix, vector, n_modes=N_MODES)
             for name, vector in options.directions.get(part.layer, {}).items()
         }
+        vectors = _vectors(matrix) if options.vectors else {}
         null = _null(part, matrix, statistics, options)
     except (SpectrumError, NumericalError) as error:
         return Cell("invalid", str(error))
-    return Cell("ok", "", spectrum, null, statistics, initialization, angles)
+    return Cell("ok", "", spectrum, null, statistics, initialization, angles, _spacing(spectrum), vectors)
+
+
+def _spacing(spectrum: np.ndarray) -> SpacingRatio | None:
+    """Ratios of spacings; None where there are too few."""
+    try:
+        return spacing_ratio(spectrum)
+    except SpectrumError:
+        return None
+
+
+def _vectors(matrix: np.ndarray) -> dict[str, PorterThomas]:
+    """The test of the singular vectors on each side; none where they have too few components."""
+    found: dict[str, PorterThomas] = {}
+    for side in VECTORS:
+        try:
+            found[side] = porter_thomas(matrix, side=side)
+        except SpectrumError:
+            continue
+    return found
 
 
 def _null(part: Part, matrix: np.ndarray, statistics: EntryStatistics, options: Options) -> np.ndarray | None:

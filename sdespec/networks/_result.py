@@ -10,12 +10,19 @@ import numpy as np
 import xarray as xr
 
 from sdespec.core.dataset import build
-from sdespec.networks._cells import N_MODES, Cell, Options
+from sdespec.networks._cells import N_MODES, VECTORS, Cell, Options
 from sdespec.networks.matrices import Part
 
 __all__ = ["Row", "Table"]
 
 _STATISTICS = ("mean", "variance", "kurtosis", "max_abs")
+_SPACING = {
+    "spacing_ratio": "mean",
+    "spacing_ratio_stderr": "standard_error",
+    "spacing_p_independent": "p_independent",
+    "spacing_p_repulsion": "p_repulsion",
+}
+_PORTER_THOMAS = {"porter_thomas_p": "p_overall", "porter_thomas_rejected": "n_rejected"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +131,14 @@ def _variables(cells: np.ndarray, dims: tuple[str, ...], coords: dict[str, Any],
         "at_initialization": (dims, _fill(cells, lambda cell: cell.initialization, object)),
     }
     for name in _STATISTICS:
-        variables[f"entry_{name}"] = (dims, _fill(cells, _statistic(name), float))
+        variables[f"entry_{name}"] = (dims, _fill(cells, _field("statistics", name), float))
+    for variable, field in _SPACING.items():
+        variables[variable] = (dims, _fill(cells, _field("spacing", field), float))
+    if options.vectors:
+        coords["vector"] = ("vector", list(VECTORS))
+        for variable, field in _PORTER_THOMAS.items():
+            values = _fill(cells, _of_vectors(field), float, (len(VECTORS),))
+            variables[variable] = ((*dims, "vector"), values)
     if options.null != "none":
         inner = (options.null_draws, width)
         coords["null_draw"] = ("null_draw", np.arange(options.null_draws))
@@ -145,8 +159,12 @@ def _variables(cells: np.ndarray, dims: tuple[str, ...], coords: dict[str, Any],
     return variables
 
 
-def _statistic(name: str) -> Callable[[Cell], float]:
-    return lambda cell: float("nan") if cell.statistics is None else float(getattr(cell.statistics, name))
+def _field(part: str, name: str) -> Callable[[Cell], float]:
+    return lambda cell: float("nan") if getattr(cell, part) is None else float(getattr(getattr(cell, part), name))
+
+
+def _of_vectors(name: str) -> Callable[[Cell], list[float]]:
+    return lambda cell: [float(getattr(cell.vectors.get(side), name, float("nan"))) for side in VECTORS]
 
 
 def _attrs(options: Options, file: str) -> dict[str, Any]:
@@ -155,6 +173,7 @@ def _attrs(options: Options, file: str) -> dict[str, Any]:
         "conv": options.conv,
         "fused": options.fused,
         "null": options.null,
+        "vectors": int(options.vectors),
         "null_draws": options.null_draws if options.null != "none" else 0,
         "minimum_side": int(options.minimum_side),
         "max_bytes": int(options.max_bytes),

@@ -36,6 +36,7 @@ def measure(
     null: str = "shuffled",
     null_draws: int = 1,
     directions: Directions | None = None,
+    vectors: bool = False,
     max_bytes: int = 8 * 2**30,
     seed: int = 0,
     progress: Progress | None = None,
@@ -65,6 +66,9 @@ def measure(
     directions : mapping, optional
         Row name -> direction name -> vector; adds ``alignment`` with the 10 leading singular vectors, right ones
         where the length is the number of columns, left ones where it is the number of rows.
+    vectors : bool
+        Whether singular vectors are held against random directions (``porter_thomas_p``,
+        ``porter_thomas_rejected``); takes two full decompositions, ten to twenty times as long as the values alone.
     max_bytes : int
         Matrices that take more in float64 are skipped.
     seed : int
@@ -77,8 +81,8 @@ def measure(
     xarray.Dataset
         Dims (layer[, time], ...). One row for each matrix and for each tensor that is none, with ``status`` (ok,
         skipped, invalid), ``reason``, ``role``, ``n_rows``, ``n_cols``, ``tensor``; variables ``eigenvalue,
-        rank_count, null_eigenvalue, entry_mean, entry_variance, entry_kurtosis, entry_max_abs, at_initialization``
-        and ``alignment``.
+        rank_count, null_eigenvalue, entry_mean, entry_variance, entry_kurtosis, entry_max_abs, at_initialization,
+        spacing_ratio`` with its error and two p-values, and where asked for ``alignment`` and the test of vectors.
 
     Raises
     ------
@@ -120,6 +124,7 @@ def measure(
         null=null,
         null_draws=null_draws,
         directions=directions or {},
+        vectors=bool(vectors),
         max_bytes=max_bytes,
         seed=seed,
     )

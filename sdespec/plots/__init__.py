@@ -5,6 +5,7 @@ from sdespec.plots.density_evolution import density_evolution
 from sdespec.plots.kernels import kernels
 from sdespec.plots.laws import laws
 from sdespec.plots.outliers import outliers
+from sdespec.plots.spacings import spacings
 from sdespec.plots.spectrum import spectrum
 from sdespec.plots.tail import tail
 from sdespec.plots.thresholds import thresholds
@@ -16,6 +17,7 @@ __all__ = [
     "kernels",
     "laws",
     "outliers",
+    "spacings",
     "spectrum",
     "tail",
     "thresholds",

@@ -74,6 +74,22 @@ class LawDocument(_Document):
     note: str | None = None
 
 
+class SpacingDocument(_Document):
+    """Ratio of neighbouring spacings, with its tests of level repulsion."""
+
+    ratio: float
+    stderr: Number
+    p_independent: Number
+    p_repulsion: Number
+
+
+class VectorsDocument(_Document):
+    """Singular vectors of one side held against random directions."""
+
+    p_value: Number
+    n_rejected: int
+
+
 class MatrixDocument(_Document):
     """One tensor of the source: a matrix with its estimates, or the reason why there is none."""
 
@@ -88,6 +104,8 @@ class MatrixDocument(_Document):
     n_eigenvalues: int
     entry_variance: Number
     at_initialization: str | None
+    spacing: SpacingDocument | None = None
+    vectors: dict[str, VectorsDocument] | None = None
 
 
 class FittedMatrixDocument(MatrixDocument):
@@ -176,6 +194,33 @@ def _matrix(one: xr.Dataset) -> dict[str, Any]:
         "n_eigenvalues": int(one["rank_count"]) if "rank_count" in one else 0,
         "entry_variance": _optional(one, "entry_variance"),
         "at_initialization": _text(one, "at_initialization"),
+        "spacing": _spacing(one),
+        "vectors": _vectors(one),
+    }
+
+
+def _spacing(one: xr.Dataset) -> SpacingDocument | None:
+    ratio = _optional(one, "spacing_ratio")
+    if ratio is None:
+        return None
+    return SpacingDocument(
+        ratio=ratio,
+        stderr=_optional(one, "spacing_ratio_stderr"),
+        p_independent=_optional(one, "spacing_p_independent"),
+        p_repulsion=_optional(one, "spacing_p_repulsion"),
+    )
+
+
+def _vectors(one: xr.Dataset) -> dict[str, VectorsDocument] | None:
+    if "porter_thomas_p" not in one:
+        return None
+    sides = {str(side): one.sel(vector=side) for side in one["vector"].values}
+    return {
+        side: VectorsDocument(
+            p_value=_optional(found, "porter_thomas_p"), n_rejected=int(found["porter_thomas_rejected"])
+        )
+        for side, found in sides.items()
+        if _optional(found, "porter_thomas_p") is not None
     }
 
 
