@@ -9,6 +9,7 @@ from sdespec.fits.likelihood import LawFit, law
 from sdespec.fits.power_law import PowerLawTail, power_law_tail, power_law_tails
 from sdespec.fits.regime import Evidence, Regime, decide_regime
 from sdespec.fits.spliced_tail import SplicedTail, splice
+from sdespec.fits.strength import SpikeStrengths, spike_strengths
 from sdespec.fits.tail_calibration import power_law_test
 from sdespec.fits.tail_evidence import TailEvidence
 
@@ -21,6 +22,7 @@ __all__ = [
     "Outliers",
     "PowerLawTail",
     "Regime",
+    "SpikeStrengths",
     "SplicedTail",
     "TailEvidence",
     "ThresholdCurve",
@@ -33,6 +35,7 @@ __all__ = [
     "power_law_tail",
     "power_law_tails",
     "power_law_test",
+    "spike_strengths",
     "splice",
     "threshold_curve",
 ]

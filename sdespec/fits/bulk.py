@@ -19,6 +19,7 @@ __all__ = [
     "BeyondBulk",
     "Outliers",
     "beyond_refitted_bulk",
+    "bulk_without",
     "ks_marchenko_pastur",
     "outliers",
     "two_sided_distance",
@@ -163,6 +164,23 @@ def _unit_lower_cutoff(
     return lower * upper / _unit_cutoff(n_rows, n_cols, edge, factor, level, rule)
 
 
+def bulk_without(
+    removed: int,
+    values: np.ndarray,
+    n_rows: int,
+    n_cols: int,
+    *,
+    edge: Edge,
+    factor: float = 1.05,
+    variance: VarianceRule | float,
+    level: float = 0.99,
+) -> tuple[float, float]:
+    """Variance of the bulk that is left when the largest values are taken out of descending ones, and its cutoff."""
+    estimate = _bulk_variance(values[removed:], n_rows, n_cols, variance)
+    unit = _unit_cutoff(n_rows - removed, n_cols - removed, edge, factor, level, variance)
+    return estimate, estimate * unit
+
+
 def outliers(
     eigenvalues: np.ndarray,
     n_rows: int,
@@ -243,8 +261,9 @@ def outliers(
 
     def search(removed: int) -> tuple[int, float, float]:
         """Outliers beyond the bulk that is left when some are taken out."""
-        estimate = _bulk_variance(values[removed:], n_rows, n_cols, variance)
-        cutoff = estimate * _unit_cutoff(n_rows - removed, n_cols - removed, edge, factor, level, variance)
+        estimate, cutoff = bulk_without(
+            removed, values, n_rows, n_cols, edge=edge, factor=factor, variance=variance, level=level
+        )
         return max(int(np.count_nonzero(values > cutoff)), removed), estimate, cutoff
 
     first = search(0)

@@ -44,27 +44,14 @@ def test_planted_bug_no_tracy_widom_slack():
     assert alarms > _upper_limit(200, 0.01)
 
 
-@pytest.mark.parametrize(("strength", "least"), [(1.1, 0.80), (1.2, 0.95)])
-def test_spikes_beyond_the_threshold_are_found(strength, least):
-    """300 x 600, one spike of ``strength`` sqrt(600), threshold .841; measured rates .93 and 1.00 over 100 draws.
-
-    Fails by chance with probability below 1e-4 at those rates.
-    """
-    rng = np.random.default_rng(7)
-    found = 0
-    for _ in range(60):
-        w = rng.normal(size=(300, 600))
-        u, v = rng.normal(size=300), rng.normal(size=600)
-        w += strength * math.sqrt(600) * np.outer(u / np.linalg.norm(u), v / np.linalg.norm(v))
-        found += outliers(np.linalg.eigvalsh(w @ w.T), 300, 600).n_outliers > 0
-    assert found >= least * 60
-
-
 def test_three_spikes_are_three_and_stand_where_theory_says():
-    """Spikes 1.5, 2, 3 in 300 x 600: exactly three in at least 95 %, mean places within 1 %."""
+    """Spikes 1.5, 2, 3 in 300 x 600: exactly three in at least 95 % of 150 draws, mean places within 1 %.
+
+    Measured .980 to .995 over 4 seeds of 200: fails by chance with probability below 1 %.
+    """
     rng = np.random.default_rng(8)
     exact, places = 0, []
-    for _ in range(40):
+    for _ in range(150):
         u = np.linalg.qr(rng.normal(size=(300, 3)))[0]
         v = np.linalg.qr(rng.normal(size=(600, 3)))[0]
         w = rng.normal(size=(300, 600)) + (u * np.array([3.0, 2.0, 1.5]) * math.sqrt(600)) @ v.T
@@ -73,7 +60,7 @@ def test_three_spikes_are_three_and_stand_where_theory_says():
         places.append(found.outlier[:3])
     ensemble = LaguerreEnsemble(300, 600, 1.0)
     theory = [ensemble.outlier(s * math.sqrt(600)) for s in (3.0, 2.0, 1.5)]
-    assert exact >= 38
+    assert exact >= 0.95 * 150
     np.testing.assert_allclose(np.mean(places, axis=0), theory, rtol=0.01)
 
 
