@@ -13,6 +13,7 @@ from sdespec.fits.bulk import BeyondBulk, Outliers, beyond_refitted_bulk, ks_mar
 from sdespec.fits.calibration import shape_null, spike_removed_z
 from sdespec.fits.regime import Evidence, Regime, decide_regime
 from sdespec.fits.spectrum_fit import FitOptions, SpectrumFit
+from sdespec.fits.strength import SpikeStrengths, spike_strengths
 
 __all__ = ["fit_bulk", "mean_of_bulks"]
 
@@ -59,6 +60,7 @@ def fit_bulk(
         status="ok",
         bulk=bulk,
         variance_interval=_variance_interval(bulk, n_rows, n_cols, options.level, 1),
+        spikes=spike_strengths(values, n_rows, n_cols, edge=options.edge, level=options.level),
         ks_mp=evidence.ks_mp,
         ks_mp_rest=evidence.ks_rest,
         ks_mp_shuffled=_mean_ks(null, n_rows, n_cols),
@@ -89,6 +91,8 @@ def mean_of_bulks(fits: list[SpectrumFit], n_rows: int, n_cols: int, level: floa
         bulks[0],
         n_outliers=len(together),
         outlier=together,
+        below=np.sort(np.concatenate([bulk.below for bulk in bulks])),
+        lower_cutoff=mean("lower_cutoff"),
         variance=mean("variance"),
         bulk_edge=(
             float(np.mean([bulk.bulk_edge[0] for bulk in bulks])),
@@ -102,12 +106,29 @@ def mean_of_bulks(fits: list[SpectrumFit], n_rows: int, n_cols: int, level: floa
         fits[0],
         bulk=bulk,
         variance_interval=_variance_interval(bulk, n_rows, n_cols, level, len(fits)),
+        spikes=_together([fitted.spikes for fitted in fits if fitted.spikes is not None]),
         regime=regime,
         ks_mp=float(np.mean([fitted.ks_mp for fitted in fits])),
         ks_mp_rest=float(np.mean([fitted.ks_mp_rest for fitted in fits])),
         ks_mp_shuffled=float(np.mean([fitted.ks_mp_shuffled for fitted in fits])),
         tail_exponent_without_largest=float(np.mean([fitted.tail_exponent_without_largest for fitted in fits])),
         tail_z_exponential=float(np.mean([fitted.tail_z_exponential for fitted in fits])),
+    )
+
+
+def _together(found: list[SpikeStrengths]) -> SpikeStrengths:
+    """Spikes of all matrices in the order of their outliers; none that stayed inside is bounded for all at once."""
+    outlier = np.concatenate([one.outlier for one in found])
+    order = np.argsort(-outlier, kind="stable")
+    return replace(
+        found[0],
+        strength=np.concatenate([one.strength for one in found])[order],
+        interval=np.concatenate([one.interval for one in found])[order],
+        outlier=outlier[order],
+        standard_error=np.concatenate([one.standard_error for one in found])[order],
+        undetected=math.nan,
+        threshold=float(np.mean([one.threshold for one in found])),
+        variance=float(np.mean([one.variance for one in found])),
     )
 
 

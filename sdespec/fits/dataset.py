@@ -266,6 +266,21 @@ def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[s
             row[: f.bulk.n_outliers] = f.bulk.outlier
         return row
 
+    def strengths(f: SpectrumFit) -> np.ndarray:
+        row = np.full(width, np.nan)
+        if f.spikes is not None:
+            row[: len(f.spikes.strength)] = f.spikes.strength
+        return row
+
+    def strength_intervals(f: SpectrumFit) -> np.ndarray:
+        row = np.full((width, 2), np.nan)
+        if f.spikes is not None:
+            row[: len(f.spikes.strength)] = f.spikes.interval
+        return row
+
+    def spikes(name: str) -> Callable[[SpectrumFit], float]:
+        return lambda f: math.nan if f.spikes is None else float(getattr(f.spikes, name))
+
     def edges(f: SpectrumFit) -> tuple[float, float]:
         return f.bulk.bulk_edge if f.bulk is not None and f.bulk.identifiable else (math.nan, math.nan)
 
@@ -280,6 +295,12 @@ def _bulk_columns(fits: np.ndarray, dims: tuple[str, ...], width: int) -> dict[s
         "variance_interval": ((*dims, "ci_bound"), _column(fits, operator.attrgetter("variance_interval"), (2,))),
         "outlier_energy": (dims, _column(fits, of("outlier_energy"))),
         "outlier_cutoff": (dims, _column(fits, of("cutoff"))),
+        "spike_strength": ((*dims, "mode"), _column(fits, strengths, (width,))),
+        "spike_strength_interval": ((*dims, "mode", "ci_bound"), _column(fits, strength_intervals, (width, 2))),
+        "spike_undetected": (dims, _column(fits, spikes("undetected"))),
+        "spike_threshold": (dims, _column(fits, spikes("threshold"))),
+        "n_below": (dims, _column(fits, lambda f: 0 if f.bulk is None else f.bulk.n_below, kind="int")),
+        "lower_cutoff": (dims, _column(fits, of("lower_cutoff"))),
         "bulk_edge": ((*dims, "side"), _column(fits, edges, (2,))),
     }
 

@@ -14,6 +14,7 @@ from sdespec.fits.likelihood import FITTED_LAWS, LawFit
 from sdespec.fits.power_law import Ks, PowerLawTail
 from sdespec.fits.regime import Regime
 from sdespec.fits.spliced_tail import SplicedTail
+from sdespec.fits.strength import SpikeStrengths
 from sdespec.fits.tail_evidence import TailEvidence
 from sdespec.fits.validation import check_resamples
 
@@ -59,6 +60,7 @@ class SpectrumFit:
     status: str
     bulk: Outliers | None = None
     variance_interval: tuple[float, float] = (math.nan, math.nan)
+    spikes: SpikeStrengths | None = None
     ks_mp: float = math.nan
     ks_mp_rest: float = math.nan
     ks_mp_shuffled: float = math.nan

@@ -90,6 +90,14 @@ class VectorsDocument(_Document):
     n_rejected: int
 
 
+class SpikeDocument(_Document):
+    """One outlier, and the strength of the spike behind it."""
+
+    outlier: float
+    strength: Number
+    interval: tuple[Number, Number]
+
+
 class MatrixDocument(_Document):
     """One tensor of the source: a matrix with its estimates, or the reason why there is none."""
 
@@ -118,6 +126,9 @@ class FittedMatrixDocument(MatrixDocument):
     n_outliers_shuffled: int | None
     outlier_cutoff: Number
     outlier_energy: Number
+    spikes: list[SpikeDocument] | None = None
+    spike_undetected: Number = None
+    n_below: int | None = None
     ks_mp: Number
     ks_mp_rest: Number
     ks_mp_shuffled: Number
@@ -296,6 +307,17 @@ def _laws(one: xr.Dataset) -> dict[str, LawDocument]:
     return out
 
 
+def _spikes(one: xr.Dataset) -> list[SpikeDocument] | None:
+    if "spike_strength" not in one:
+        return None
+    found = zip(one["outlier"].values, one["spike_strength"].values, one["spike_strength_interval"].values, strict=True)
+    return [
+        SpikeDocument(outlier=float(place), strength=_number(strength), interval=_pair(bounds))
+        for place, strength, bounds in found
+        if math.isfinite(place)
+    ]
+
+
 def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
     fitted = _text(one, "regime") is not None
     edges = _pair(one["bulk_edge"].values)
@@ -308,6 +330,9 @@ def _fitted(one: xr.Dataset) -> FittedMatrixDocument:
         n_outliers_shuffled=int(one["n_outliers_shuffled"]) if fitted else None,
         outlier_cutoff=_optional(one, "outlier_cutoff"),
         outlier_energy=_optional(one, "outlier_energy"),
+        spikes=_spikes(one) if fitted else None,
+        spike_undetected=_optional(one, "spike_undetected"),
+        n_below=int(one["n_below"]) if fitted and "n_below" in one else None,
         ks_mp=_optional(one, "ks_mp"),
         ks_mp_rest=_optional(one, "ks_mp_rest"),
         ks_mp_shuffled=_optional(one, "ks_mp_shuffled"),

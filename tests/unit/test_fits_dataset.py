@@ -239,3 +239,26 @@ def test_the_closing_line_of_a_training_says_which_time_it_counts(spectra):
     several["time"].attrs["clock"] = "step"
     assert "at time 500, the last of 2" in sd.summary(several)
     assert "time" not in sd.summary(spectra).splitlines()[-1]
+
+
+def test_spikes_and_the_lower_edge_are_in_the_dataset():
+    """Strengths and intervals beside the outliers, padded alike; dead rows counted below; pooled ones all together."""
+    rng = np.random.default_rng(12)
+    spiked = rng.normal(size=(100, 225)) + 60.0 * np.outer(np.full(100, 0.1), np.full(225, 1.0 / 15.0))
+    dead = rng.normal(size=(100, 225))
+    dead[:5] *= 0.05
+    fitted = sd.fit(sd.measure({"spiked": spiked, "dead": dead}, null="none"), bootstrap=0)
+    direct = sd.fits.spike_strengths(np.linalg.svd(spiked, compute_uv=False) ** 2, 100, 225)
+    one = fitted.sel(layer="spiked")
+    np.testing.assert_allclose(one.spike_strength.dropna("mode"), direct.strength, rtol=1e-6)
+    np.testing.assert_allclose(one.spike_strength_interval.values[0], direct.interval[0], rtol=1e-6)
+    assert float(one.spike_threshold) == pytest.approx(direct.threshold, rel=1e-9)
+    assert direct.interval[0, 0] < direct.strength[0] < direct.interval[0, 1]
+    assert int(one.n_below) == 0
+    assert int(fitted.n_below.sel(layer="dead")) == 5
+    assert fitted.spike_strength.sizes["mode"] == fitted.outlier.sizes["mode"]
+    document = fit_document(fitted)
+    assert document.matrices[0].spikes[0].strength == pytest.approx(direct.strength[0], rel=1e-6)
+    assert document.matrices[1].n_below == 5
+    tiny = sd.fit(sd.measure({"w": rng.normal(size=(2, 3))}, minimum_side=2, null="none"), bootstrap=0)
+    assert np.isnan(tiny.spike_strength).all()
