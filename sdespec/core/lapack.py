@@ -34,8 +34,8 @@ _EPSILON = float(np.finfo(np.float64).eps)
 _ACCURACY = 1e-12
 """Relative error of the smallest eigenvalue of a Gram matrix beyond which the SVD is taken."""
 
-_GRAM_SIDE = 48
-"""Smaller side from which the eigenvalues of the Gram matrix are faster than the SVD by more than a half."""
+_GRAM_SIDE, _GRAM_WIDE = 48, 2.0
+"""Smaller side, or larger over smaller, from which eigenvalues of the Gram matrix take at most two thirds of the SVD."""
 
 
 # The addresses of arrays are taken of arguments only: Numba frees a local array after its last use by name.
@@ -73,7 +73,7 @@ def _singular_values(
 def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     """Squared singular values in descending order; the C-contiguous matrix is overwritten; LAPACK's info is returned.
 
-    From a side of 48 the Gram matrix is tried first, whose smallest eigenvalue has the relative error
+    From a side of 48, or twice as many columns as rows, the Gram matrix is tried first, whose smallest eigenvalue has the relative error
     eps * largest / smallest; where that exceeds 1e-12, or is bound to do so even for a random matrix of this shape,
     the SVD is taken.
     """
@@ -85,7 +85,7 @@ def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     letters = np.array([78, 76, 84], dtype=np.uint8)  # N, L, T
     aspect = np.sqrt(small / large)
     spread = max(((1.0 - aspect) / (1.0 + aspect)) ** 2, 0.25 / small**2)  # smallest over largest, if it is random
-    if small >= _GRAM_SIDE and spread * _ACCURACY > _EPSILON:
+    if (small >= _GRAM_SIDE or large >= _GRAM_WIDE * small) and spread * _ACCURACY > _EPSILON:
         gram, units = np.empty((small, small)), np.array([1.0, 0.0])
         info = _gram_values(matrix, out, gram, work, numbers, units, letters)
         if info == 0 and out[0] * _ACCURACY > _EPSILON * out[small - 1]:

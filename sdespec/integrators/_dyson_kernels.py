@@ -8,63 +8,127 @@ from sdespec.core._philox import fill_chi_square, fill_normal
 from sdespec.core.jit import kernel
 from sdespec.integrators._kernels import exact_spectra
 
-__all__ = ["implicit_root", "implicit_steps", "repulsion_flow", "splitting_steps"]
+__all__ = ["implicit_root", "implicit_steps", "repulsion_flow", "splitting_paths"]
 
 _CHI = np.uint64(1 << 25)  # as in the exact steps
 _NEWTON = 60
-_TOLERANCE = 1e-10
+_ROOT, _FLOW = 1e-10, 1e-9  # gradient over size of the point: of an implicit step, and of the flow
 _HALVINGS = 40
 
 
 @kernel
-def implicit_root(x: np.ndarray, inverse: float, pair: float, shrink: float, y: np.ndarray) -> int:
+def _gradient(
+    x: np.ndarray, inverse: float, pair: float, shrink: float, y: np.ndarray, slope: np.ndarray, curvature: np.ndarray
+) -> float:
+    """Gradient of the function below and the diagonal of its Hessian; the norm of the gradient."""
+    n = x.shape[0]
+    over = 1.0 / pair if pair > 0.0 else 0.0
+    for k in range(n):
+        slope[k] = y[k] * (1.0 + shrink) - x[k] - inverse / y[k]
+        curvature[k] = 1.0 + shrink + inverse / (y[k] * y[k])
+    for k in range(n):
+        own, square = y[k], y[k] * y[k]
+        pushed, bent = 0.0, 0.0
+        for j in range(k):
+            other = y[j]
+            one = pair / ((own - other) * (own + other))
+            both = one * one * over * (square + other * other)
+            pushed += one
+            bent += both
+            slope[j] += one * other
+            curvature[j] += both
+        slope[k] -= pushed * own
+        curvature[k] += bent
+    return float(np.sqrt((slope * slope).sum()))
+
+
+@kernel
+def _tridiagonal(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.ndarray) -> None:
+    """Solve with the diagonal of the Hessian and its couplings of neighbours; ``change`` holds the gradient at first."""
+    n = y.shape[0]
+    upper = np.empty(n)
+    pivot = curvature[0]
+    change[0] /= pivot
+    for k in range(1, n):
+        gap = (y[k] - y[k - 1]) * (y[k] + y[k - 1])
+        coupling = -2.0 * pair / (gap * gap) * y[k] * y[k - 1]
+        upper[k] = coupling / pivot
+        pivot = curvature[k] - coupling * upper[k]
+        change[k] = (change[k] - coupling * change[k - 1]) / pivot
+    for k in range(n - 2, -1, -1):
+        change[k] -= upper[k + 1] * change[k + 1]
+
+
+@kernel
+def _full(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.ndarray) -> None:
+    """The same with the whole Hessian."""
+    n = y.shape[0]
+    hessian = np.diag(curvature)
+    for k in range(n):
+        for j in range(k):
+            gap = (y[k] - y[j]) * (y[k] + y[j])
+            hessian[k, j] = -2.0 * pair / (gap * gap) * y[k] * y[j]
+            hessian[j, k] = hessian[k, j]
+    change[:] = np.linalg.solve(hessian, change)
+
+
+@kernel
+def implicit_root(
+    x: np.ndarray, inverse: float, pair: float, shrink: float, y: np.ndarray, tolerance: float = _ROOT
+) -> int:
     """Least point of |y - x|^2 / 2 + shrink |y|^2 / 2 - inverse sum log y_k - pair/2 sum_{j<k} log(y_k^2 - y_j^2).
 
     Newton's method in the chamber 0 < y_1 < y_2 < ..., no step longer than .95 of the way to its wall; ``y`` holds a
-    point of the chamber, and the root afterwards. The number of steps, or -1 where they do not suffice.
+    point of the chamber, and the root afterwards. Couplings beyond neighbours are left out of the Hessian as long as
+    the gradient keeps falling to a half. The number of steps, or -1 where they do not suffice.
     """
     n = x.shape[0]
-    hessian, slope = np.empty((n, n)), np.empty(n)
-    size = 1.0 + np.sqrt((x * x).sum())
+    slope, curvature = np.empty(n), np.empty(n)
+    limit = tolerance * (1.0 + np.sqrt((x * x).sum()))
+    last, whole = np.inf, False
     for step in range(_NEWTON):
-        for k in range(n):
-            slope[k] = y[k] * (1.0 + shrink) - x[k] - inverse / y[k]
-            hessian[k, k] = 1.0 + shrink + inverse / (y[k] * y[k])
-        for k in range(n):
-            for j in range(k):
-                gap = (y[k] - y[j]) * (y[k] + y[j])
-                one = pair / gap
-                slope[k] -= one * y[k]
-                slope[j] += one * y[j]
-                curvature = one / gap
-                both = curvature * (y[k] * y[k] + y[j] * y[j])
-                hessian[k, k] += both
-                hessian[j, j] += both
-                hessian[k, j] = -2.0 * curvature * y[k] * y[j]
-                hessian[j, k] = hessian[k, j]
-        if np.sqrt((slope * slope).sum()) <= _TOLERANCE * size:
+        size = _gradient(x, inverse, pair, shrink, y, slope, curvature)
+        if size <= limit:
             return step
-        change = np.linalg.solve(hessian, slope)
+        whole |= step > 2 and size > 0.5 * last
+        last = size
+        if whole:
+            _full(pair, y, curvature, slope)
+        else:
+            _tridiagonal(pair, y, curvature, slope)
         share = 1.0
-        if change[0] > 0.0:
-            share = min(share, 0.95 * y[0] / change[0])
+        if slope[0] > 0.0:
+            share = min(share, 0.95 * y[0] / slope[0])
         for k in range(1, n):
-            closing = change[k] - change[k - 1]
+            closing = slope[k] - slope[k - 1]
             if closing > 0.0:
                 share = min(share, 0.95 * (y[k] - y[k - 1]) / closing)
         for k in range(n):
-            y[k] -= share * change[k]
+            y[k] -= share * slope[k]
     return -1
 
 
 @kernel
 def _spread(x: np.ndarray, inverse: float, pair: float, y: np.ndarray) -> None:
-    """A point of the chamber near x, also where values coincide: what each would reach alone above its neighbour."""
+    """A point of the chamber near the root: every gap grows as it would alone, half of it on either side.
+
+    Where values coincide, each is put where it would come alone above its neighbours.
+    """
     n = x.shape[0]
-    below = 0.0
+    least = 1e-3 * np.sqrt(inverse + pair)
+    crowded = False
+    for k in range(1, n):
+        crowded |= x[k] - x[k - 1] < least
+    before, below = 0.0, 0.0
     for k in range(n):
-        own = np.sqrt(x[k] * x[k] + inverse + pair * k)
-        y[k] = own if own > below + 1e-3 * np.sqrt(inverse + pair) else below + 1e-3 * np.sqrt(inverse + pair)
+        if crowded:
+            own = np.sqrt(x[k] * x[k] + inverse + pair * k)
+        else:
+            gap = x[k + 1] - x[k] if k + 1 < n else 0.0
+            grown = np.sqrt(gap * gap + 2.0 * pair) - gap if k + 1 < n else 0.0
+            own = x[k] + 0.5 * (before - grown)
+            before = grown
+        y[k] = own if own > below + least else below + least
         below = y[k]
 
 
@@ -83,7 +147,7 @@ def repulsion_flow(x: np.ndarray, length: float, inverse: float, pair: float) ->
     while left > 1e-14 * length:
         h = min(step, left)
         _spread(x, 0.5 * h * inverse, 0.5 * h * pair, y)
-        used = implicit_root(x, 0.5 * h * inverse, 0.5 * h * pair, 0.0, y)
+        used = implicit_root(x, 0.5 * h * inverse, 0.5 * h * pair, 0.0, y, _FLOW)
         inside = used >= 0
         below = 0.0
         for k in range(n):
@@ -104,56 +168,98 @@ def repulsion_flow(x: np.ndarray, length: float, inverse: float, pair: float) ->
 
 
 @kernel
-def splitting_steps(
-    spectrum: np.ndarray,
-    base: float,
-    dimension: float,
-    inverse: float,
-    pair: float,
-    factor: float,
-    deviation: float,
-    length: float,
-    count: int,
+def _matrix_step(
+    x: np.ndarray, columns: int, factor: float, deviation: float, step: np.uint64, replicate: np.uint64,
+    tag: np.uint64, key0: np.uint64, key1: np.uint64,
+) -> int:  # fmt: skip
+    """Ascending singular values after an exact step of the matrix; LAPACK's info."""
+    n = x.shape[0]
+    start, out = np.empty((1, n)), np.empty((1, 1, n))
+    for k in range(n):
+        start[0, k] = x[n - 1 - k] * x[n - 1 - k]
+    info = exact_spectra(
+        out, start, columns, np.array([factor]), np.array([deviation]), step, replicate, tag, key0, key1
+    )
+    for k in range(n):
+        x[k] = np.sqrt(out[0, 0, n - 1 - k])
+    return info
+
+
+@kernel
+def _bessel_step(
+    x: np.ndarray, dimension: float, factor: float, deviation: float, step: np.uint64, replicate: np.uint64,
+    tag: np.uint64, key0: np.uint64, key1: np.uint64,
+) -> None:  # fmt: skip
+    """Ascending values after an exact step of independent Bessel processes."""
+    n = x.shape[0]
+    normal, chi = np.empty(n), np.zeros(n)
+    fill_normal(normal, 0, step, replicate, tag, key0, key1)
+    if dimension > 1.0:
+        fill_real_chi_square(chi, np.full(n, dimension - 1.0), step, replicate, tag + _CHI, key0, key1)
+    for i in range(n):
+        moved = factor * x[i] + deviation * normal[i]
+        x[i] = np.sqrt(moved * moved + deviation * deviation * chi[i])
+    x.sort()
+
+
+@kernel
+def splitting_paths(
+    out: np.ndarray,
+    start: np.ndarray,
+    ends: np.ndarray,
+    lengths: np.ndarray,
+    kinds: np.ndarray,
+    factors: np.ndarray,
+    deviations: np.ndarray,
+    constants: np.ndarray,
     step: np.uint64,
     replicate: np.uint64,
     tag: np.uint64,
     key0: np.uint64,
     key1: np.uint64,
 ) -> int:
-    """``count`` steps of the splitting of descending eigenvalues in place; Newton steps, -1 or -2 where they failed.
+    """Paths of descending eigenvalues, out[r, i] at record i of replicate + r; Newton steps, -1 or -2 for a failure.
 
-    Half a step of the remaining repulsion, a step of the process of repulsion ``base`` (1, the matrix, or 0,
-    independent values) exact in law, half a step of repulsion; the halves of neighbouring steps are one.
+    Steps ``ends[i-1]`` to ``ends[i]`` lead to record i. Each is half a step of the repulsion that is left, a step that
+    is exact in law, half a step of repulsion; neighbouring halves of one kind are one. ``kinds`` names the row of
+    ``constants`` (repulsion of the exact part, its columns or Bessel dimension, inverse, pair) of a step.
     """
-    n = spectrum.shape[0]
-    x = np.sqrt(spectrum[::-1].copy())
-    factors, deviations = np.array([factor]), np.array([deviation])
-    out, start = np.empty((1, 1, n)), np.empty((1, n))
-    normal, chi, degrees = np.empty(n), np.empty(n), np.full(n, dimension - 1.0)
-    used = repulsion_flow(x, 0.5 * length, inverse, pair)
-    for k in range(count):
-        if used < 0:
-            return -1
-        now = step + np.uint64(k)
-        if base == 1.0:
-            start[0] = (x * x)[::-1]
-            if exact_spectra(out, start, int(dimension), factors, deviations, now, replicate, tag, key0, key1) != 0:
-                return -2
-            x[:] = np.sqrt(out[0, 0, ::-1])
-        else:
-            fill_normal(normal, 0, now, replicate, tag, key0, key1)
-            chi[:] = 0.0
-            if dimension > 1.0:
-                fill_real_chi_square(chi, degrees, now, replicate, tag + _CHI, key0, key1)
-            for i in range(n):
-                moved = factor * x[i] + deviation * normal[i]
-                x[i] = np.sqrt(moved * moved + deviation * deviation * chi[i])
-            x.sort()
-        more = repulsion_flow(x, length if k + 1 < count else 0.5 * length, inverse, pair)
-        if more < 0:
-            return -1
-        used += more
-    spectrum[:] = (x * x)[::-1]
+    n = out.shape[2]
+    used = 0
+    for r in range(out.shape[0]):
+        own = replicate + np.uint64(r)
+        x = np.sqrt(start[r, ::-1].copy())
+        k = 0
+        for i in range(out.shape[1]):
+            if ends[i] == 0:
+                out[r, i] = start[r]
+                continue
+            waiting = 0.0
+            for k in range(k, ends[i]):
+                base, dimension, inverse, pair = constants[kinds[k]]
+                found = repulsion_flow(x, waiting + 0.5 * lengths[k], inverse, pair)
+                if found < 0:
+                    return -1
+                used += found
+                now = step + np.uint64(k)
+                if base == 1.0:
+                    info = _matrix_step(
+                        x, int(dimension), factors[k], deviations[k], now, own, tag, key0, key1
+                    )
+                    if info != 0:
+                        return -2
+                else:
+                    _bessel_step(x, dimension, factors[k], deviations[k], now, own, tag, key0, key1)
+                waiting = 0.5 * lengths[k]
+                if k + 1 == ends[i] or kinds[k + 1] != kinds[k]:
+                    found = repulsion_flow(x, waiting, inverse, pair)
+                    if found < 0:
+                        return -1
+                    used += found
+                    waiting = 0.0
+            k = ends[i]
+            for j in range(n):
+                out[r, i, j] = x[n - 1 - j] * x[n - 1 - j]
     return used
 
 

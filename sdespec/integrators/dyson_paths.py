@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sdespec.core.errors import NumericalError
 from sdespec.core.rng import words_of
-from sdespec.integrators._dyson_kernels import implicit_steps, splitting_steps
+from sdespec.integrators._dyson_kernels import implicit_steps, splitting_paths
 from sdespec.integrators.paths import Paths, Progress, empty_paths, in_chunks
 from sdespec.integrators.plan import Plan
-from sdespec.integrators.schemes import euler_step_count, step_constants
+from sdespec.integrators.schemes import step_constants
 from sdespec.laws import LaguerreEnsemble
 
 __all__ = ["run_dyson", "splitting_constants"]
 
 
-def splitting_constants(n: int, m: float, diffusion: float, beta: float) -> tuple[float, float, float, float]:
+_SHORT = 8.0  # steps up to so many of the last one take independent values for the exact part, a seventh of the cost
+_CHUNKS = 4  # per worker, for the progress
+
+
+def splitting_constants(n: int, m: float, diffusion: float, beta: float, *, short: bool = False) -> tuple[float, float, float, float]:
     r"""How a Dyson process of repulsion beta splits into one that is exact and a flow that is left.
 
     .. math:: ds_k = \underbrace{ds_k^{(\beta_0, m_0)}}_{\text{exact}}
@@ -47,7 +52,7 @@ def splitting_constants(n: int, m: float, diffusion: float, beta: float) -> tupl
     (1.0, 10.0, 0.25, 1.5)
     """
     dimension = beta * (m - n + 1)
-    if beta < 1.0:
+    if beta < 1.0 or short:
         return 0.0, dimension, 0.0, 2.0 * diffusion * beta
     columns = math.floor(dimension + n - 1 + 1e-12)
     inverse = diffusion * max(dimension - columns + n - 1, 0.0)
@@ -78,12 +83,49 @@ def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progres
         If Newton's method does not converge.
     """
     paths, starts = empty_paths(plan, indices), _starts(plan, indices)
+    workers = threads or os.cpu_count() or 1
+    size = max(1, math.ceil(len(indices) / (workers * _CHUNKS)))
+    steps = _Steps.of(plan) if plan.method == "strang" else None
 
     def follow(chunk: range) -> int:
-        row = chunk.start - indices.start
-        return _follow(plan, chunk.start, starts[row], paths.spectra[row])
+        rows = slice(chunk.start - indices.start, chunk.stop - indices.start)
+        out, start = paths.spectra[rows], np.ascontiguousarray(starts[rows])
+        if steps is None:
+            return sum(_implicit(plan, index, start[row], out[row]) for row, index in enumerate(chunk))
+        words = words_of(seed=plan.seed, replicate=chunk.start, step=plan.start.steps + steps.before)
+        return _checked(splitting_paths(out, start, *steps.arrays, *words), plan)
 
-    return replace(paths, violations=sum(in_chunks(follow, indices, 1, threads, progress)))
+    return replace(paths, violations=sum(in_chunks(follow, indices, size, workers, progress)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """All steps of the splitting; ``before`` of them were taken at once, from zero to the first record."""
+
+    arrays: tuple[np.ndarray, ...]
+    before: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Steps:
+        """Lay out the steps to each record."""
+        n, m = plan.sides
+        at_once = plan.from_zero and plan.lengths[0] > 0.0
+        graded = plan.graded
+        if at_once:
+            graded[0] = np.empty(0)
+        lengths = np.concatenate(graded)
+        factors, deviations = np.array(
+            [step_constants(plan.weight_decay, plan.diffusion, float(h)) for h in lengths]
+        ).reshape(-1, 2).T  # fmt: skip
+        short = lengths <= _SHORT * plan.last_step
+        constants = [splitting_constants(n, m, plan.diffusion, plan.beta, short=one) for one in (False, True)]
+        return cls(
+            (
+                np.cumsum([len(steps) for steps in graded]), lengths, short.astype(np.int64),
+                np.ascontiguousarray(factors), np.ascontiguousarray(deviations), np.array(constants),
+            ),
+            int(at_once),
+        )  # fmt: skip
 
 
 def _starts(plan: Plan, indices: range) -> np.ndarray:
@@ -99,44 +141,23 @@ def _starts(plan: Plan, indices: range) -> np.ndarray:
     return np.array(given if len(given) > 1 else np.repeat(given, len(indices), axis=0), order="C")
 
 
-def _follow(plan: Plan, replicate: int, spectrum: np.ndarray, out: np.ndarray) -> int:
-    """One replicate; the Newton steps."""
+def _implicit(plan: Plan, replicate: int, spectrum: np.ndarray, out: np.ndarray) -> int:
+    """One replicate of the drift-implicit scheme; the Newton steps."""
+    n, m = plan.sides
+    inverse, pair = plan.diffusion * (plan.beta * (m - n + 1) - 1.0), 2.0 * plan.diffusion * plan.beta
     step, used = plan.start.steps, 0
-    exact_first = plan.method == "strang" and plan.from_zero and plan.lengths[0] > 0.0
-    for i, length in enumerate(plan.lengths):
-        steps = _steps_of(plan, i)
-        if i or not exact_first:
-            for h, count in steps:
-                words = words_of(seed=plan.seed, replicate=replicate, step=step)
-                used += _advance(plan, spectrum, h, count, words) if length > 0.0 else 0
-                step += count
-        else:
-            step += 1
+    for i, (length, count) in enumerate(zip(plan.lengths, plan.counts, strict=True)):
+        if count:
+            h = float(length) / count
+            words = words_of(seed=plan.seed, replicate=replicate, step=step)
+            scheme = (inverse, pair, plan.weight_decay, math.sqrt(2.0 * plan.diffusion * h), h, count)
+            used += _checked(implicit_steps(spectrum, *scheme, *words), plan)
+            step += count
         out[i] = spectrum
     return used
 
 
-def _steps_of(plan: Plan, index: int) -> list[tuple[float, int]]:
-    """Lengths of the steps to a record, equal ones together."""
-    if plan.method == "implicit":
-        count = euler_step_count(float(plan.lengths[index]), plan.time_step)
-        return [(float(plan.lengths[index]) / count, count)] if count else []
-    steps = plan.graded[index]
-    lengths, counts = np.unique(steps, return_counts=True)
-    return [(float(h), int(count)) for h, count in zip(lengths[::-1], counts[::-1], strict=True)]
-
-
-def _advance(plan: Plan, spectrum: np.ndarray, h: float, count: int, words: tuple[np.uint64, ...]) -> int:
-    n, m = plan.sides
-    if plan.method == "implicit":
-        inverse = plan.diffusion * (plan.beta * (m - n + 1) - 1.0)
-        deviation = math.sqrt(2.0 * plan.diffusion * h)
-        pair = 2.0 * plan.diffusion * plan.beta
-        used = implicit_steps(spectrum, inverse, pair, plan.weight_decay, deviation, h, count, *words)
-    else:
-        factor, deviation = step_constants(plan.weight_decay, plan.diffusion, h)
-        constants = splitting_constants(n, m, plan.diffusion, plan.beta)
-        used = splitting_steps(spectrum, *constants, factor, deviation, h, count, *words)
+def _checked(used: int, plan: Plan) -> int:
     if used == -1:
         raise NumericalError(f"Newton's method did not converge; time_step is {plan.time_step:g}, give a shorter one")
     if used < 0:
