@@ -15,7 +15,7 @@ from numba.extending import get_cython_function_address
 
 from sdespec.core.jit import kernel
 
-__all__ = ["squared_singular_values"]
+__all__ = ["squared_singular_values", "squared_singular_values_complex"]
 
 
 def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
@@ -27,6 +27,7 @@ def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
 
 
 _dgesdd = _routine("scipy.linalg.cython_lapack", "dgesdd", 14)
+_zgesdd = _routine("scipy.linalg.cython_lapack", "zgesdd", 15)
 _dsyev = _routine("scipy.linalg.cython_lapack", "dsyev", 9)
 _dsyrk = _routine("scipy.linalg.cython_blas", "dsyrk", 10)
 
@@ -35,7 +36,7 @@ _ACCURACY = 1e-12
 """Relative error of the smallest eigenvalue of a Gram matrix beyond which the SVD is taken."""
 
 _GRAM_SIDE, _GRAM_WIDE = 48, 2.0
-"""Smaller side, or larger over smaller, from which eigenvalues of the Gram matrix take at most two thirds of the SVD."""
+"""Smaller side, or larger over smaller, from which the Gram matrix takes at most two thirds of the SVD."""
 
 
 # The addresses of arrays are taken of arguments only: Numba frees a local array after its last use by name.
@@ -73,9 +74,9 @@ def _singular_values(
 def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     """Squared singular values in descending order; the C-contiguous matrix is overwritten; LAPACK's info is returned.
 
-    From a side of 48, or twice as many columns as rows, the Gram matrix is tried first, whose smallest eigenvalue has the relative error
-    eps * largest / smallest; where that exceeds 1e-12, or is bound to do so even for a random matrix of this shape,
-    the SVD is taken.
+    From a side of 48, or twice as many columns as rows, the Gram matrix is tried first, whose smallest eigenvalue has
+    the relative error eps * largest / smallest; where that exceeds 1e-12, or is bound to do so even for a random matrix
+    of this shape, the SVD is taken.
     """
     rows, cols = matrix.shape
     small, large = min(rows, cols), max(rows, cols)
@@ -94,5 +95,37 @@ def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
             return 0
     info = _singular_values(matrix, out, work, np.empty(8 * small, dtype=np.int32), numbers, letters)
     for i in range(small):
+        out[i] = out[i] * out[i]
+    return info
+
+
+@kernel
+def _complex_singular_values(
+    matrix: np.ndarray, out: np.ndarray, work: np.ndarray, real: np.ndarray, integers: np.ndarray,
+    numbers: np.ndarray, letters: np.ndarray,
+) -> int:  # fmt: skip
+    """Singular values of a complex matrix, descending."""
+    no, where, w = letters.ctypes.data, numbers.ctypes.data, work.ctypes.data
+    _zgesdd(
+        no, where, where + 4, matrix.ctypes.data, where, out.ctypes.data, w, where + 8, w, where + 8, w, where + 12,
+        real.ctypes.data, integers.ctypes.data, where + 16,
+    )  # fmt: skip
+    return int(numbers[4])
+
+
+@kernel
+def squared_singular_values_complex(matrix: np.ndarray, out: np.ndarray) -> int:
+    """Squared singular values, descending, of a complex matrix (rows, cols, 2), at least as many columns as rows.
+
+    The last axis holds real and imaginary part; the C-contiguous matrix is overwritten; LAPACK's info is returned.
+    """
+    rows, cols = matrix.shape[0], matrix.shape[1]
+    work = np.empty(2 * (3 * rows + cols + 64 * (rows + cols)))
+    # Fortran sees the transpose: sides, a leading dimension of 1, workspace, info
+    numbers = np.array([cols, rows, 1, work.shape[0] // 2, 0], dtype=np.int32)
+    letters = np.array([78], dtype=np.uint8)  # N
+    integers, real = np.empty(8 * rows, dtype=np.int32), np.empty(8 * rows)
+    info = _complex_singular_values(matrix, out, work, real, integers, numbers, letters)
+    for i in range(rows):
         out[i] = out[i] * out[i]
     return info

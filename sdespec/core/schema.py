@@ -216,7 +216,7 @@ VARIABLES: Mapping[str, Variable] = _table(
     ("n_outliers_shuffled", "", _RUN, "int", "1", "k_0", "Most outliers among the draws of the null."),
     ("outlier_cutoff", "", _RUN, "float", _W2, "", "Eigenvalues above it are outliers: the upper edge and its slack."),
     ("outlier_energy", "", _RUN, "float", "1", "", "Share of the trace that the outliers carry."),
-    ("spike_strength", "mode", _RUN, "float", "weight", r"\theta_k", "Singular value of the spike behind each outlier."),
+    ("spike_strength", "mode", _RUN, "float", "weight", r"\theta_k", "Singular value of the spike behind an outlier."),
     ("spike_strength_interval", "mode ci_bound", _RUN, "float", "weight", "",
      "Their intervals given detection; one from 0 may be chance. NaN where more than 7 % of the ranks are outliers."),
     ("spike_undetected", "", _RUN, "float", "weight", "", "Upper bound of the strength of a spike that stayed inside."),

@@ -44,7 +44,7 @@ def _gradient(
 
 @kernel
 def _tridiagonal(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.ndarray) -> None:
-    """Solve with the diagonal of the Hessian and its couplings of neighbours; ``change`` holds the gradient at first."""
+    """Solve with the diagonal of the Hessian and its couplings of neighbours; ``change`` is the gradient at first."""
     n = y.shape[0]
     upper = np.empty(n)
     pivot = curvature[0]
@@ -229,13 +229,13 @@ def splitting_paths(
     for r in range(out.shape[0]):
         own = replicate + np.uint64(r)
         x = np.sqrt(start[r, ::-1].copy())
-        k = 0
+        first = 0
         for i in range(out.shape[1]):
             if ends[i] == 0:
                 out[r, i] = start[r]
                 continue
             waiting = 0.0
-            for k in range(k, ends[i]):
+            for k in range(first, ends[i]):
                 base, dimension, inverse, pair = constants[kinds[k]]
                 found = repulsion_flow(x, waiting + 0.5 * lengths[k], inverse, pair)
                 if found < 0:
@@ -243,9 +243,7 @@ def splitting_paths(
                 used += found
                 now = step + np.uint64(k)
                 if base == 1.0:
-                    info = _matrix_step(
-                        x, int(dimension), factors[k], deviations[k], now, own, tag, key0, key1
-                    )
+                    info = _matrix_step(x, int(dimension), factors[k], deviations[k], now, own, tag, key0, key1)
                     if info != 0:
                         return -2
                 else:
@@ -257,7 +255,7 @@ def splitting_paths(
                         return -1
                     used += found
                     waiting = 0.0
-            k = ends[i]
+            first = ends[i]
             for j in range(n):
                 out[r, i, j] = x[n - 1 - j] * x[n - 1 - j]
     return used

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["linear_steps", "sorted_euler_steps", "spectral_step"]
+__all__ = ["cauchy_sums", "division_step", "linear_steps", "sorted_euler_steps", "spectral_step"]
 
 
 def linear_steps(weight: np.ndarray, factor: float, deviation: float, noise: np.ndarray) -> np.ndarray:
@@ -27,6 +27,25 @@ def spectral_step(
     matrix[np.arange(n), np.arange(n)] += factor * np.sqrt(spectrum)
     values: np.ndarray = np.linalg.svd(matrix, compute_uv=False) ** 2
     return values
+
+
+def division_step(
+    spectrum: np.ndarray, factor: float, deviation: float, noise: np.ndarray, chi: np.ndarray | None
+) -> np.ndarray:
+    """One exact step of the spectrum of a complex or quaternion matrix; ``noise`` is (n, cols, 2) or (n, cols, 4)."""
+    n = len(spectrum)
+    parts = noise.copy()
+    if chi is not None:
+        parts[:, n:] *= np.tri(n, k=-1)[:, :, None]
+        parts[np.arange(n), n + np.arange(n), 0] = np.sqrt(chi)
+    parts *= deviation
+    parts[np.arange(n), np.arange(n), 0] += factor * np.sqrt(spectrum)
+    matrix = parts[..., 0] + 1j * parts[..., 1]
+    if parts.shape[2] == 4:
+        other = parts[..., 2] + 1j * parts[..., 3]
+        matrix = np.block([[matrix, other], [-other.conj(), matrix.conj()]])
+    values: np.ndarray = np.linalg.svd(matrix, compute_uv=False) ** 2
+    return values[:: parts.shape[2] // 2]
 
 
 def cauchy_sums(x: np.ndarray) -> np.ndarray:

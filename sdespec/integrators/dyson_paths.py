@@ -23,14 +23,17 @@ _SHORT = 8.0  # steps up to so many of the last one take independent values for 
 _CHUNKS = 4  # per worker, for the progress
 
 
-def splitting_constants(n: int, m: float, diffusion: float, beta: float, *, short: bool = False) -> tuple[float, float, float, float]:
+def splitting_constants(
+    n: int, m: float, diffusion: float, beta: float, *, short: bool = False
+) -> tuple[float, float, float, float]:
     r"""How a Dyson process of repulsion beta splits into one that is exact and a flow that is left.
 
     .. math:: ds_k = \underbrace{ds_k^{(\beta_0, m_0)}}_{\text{exact}}
         + \Big[\frac{a}{s_k} + b \sum_{j \ne k} \frac{s_k}{s_k^2 - s_j^2}\Big] dt, \qquad b = 2D(\beta - \beta_0)
 
     For beta of at least 1 the exact part is the matrix, :math:`\beta_0 = 1` with as many columns :math:`m_0` as leave
-    :math:`0 \le a < D`; below 1 it is n independent squared Bessel processes of dimension beta (m - n + 1).
+    :math:`0 \le a < D`; below 1, and over short steps, where it is as good and takes a seventh of the time, it is n
+    independent squared Bessel processes of dimension beta (m - n + 1).
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ def splitting_constants(n: int, m: float, diffusion: float, beta: float, *, shor
         Larger side.
     diffusion, beta : float
         D and the repulsion.
+    short : bool
+        Whether the step is a short one.
 
     Returns
     -------
@@ -93,16 +98,32 @@ def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progres
         if steps is None:
             return sum(_implicit(plan, index, start[row], out[row]) for row, index in enumerate(chunk))
         words = words_of(seed=plan.seed, replicate=chunk.start, step=plan.start.steps + steps.before)
-        return _checked(splitting_paths(out, start, *steps.arrays, *words), plan)
+        return _checked(steps.follow(out, start, words), plan)
 
-    return replace(paths, violations=sum(in_chunks(follow, indices, size, workers, progress)))
+    used = sum(in_chunks(follow, indices, size, workers, progress))
+    if math.isinf(plan.clock[-1]):
+        paths.spectra[:, -1] = _at_rest(plan, indices)
+    return replace(paths, violations=used)
+
+
+def _at_rest(plan: Plan, indices: range) -> np.ndarray:
+    """Spectra at time inf, which know nothing of the start."""
+    n, m = plan.sides
+    own = int(np.random.SeedSequence([plan.seed, 1]).generate_state(1)[0])
+    ensemble = LaguerreEnsemble(n, m, plan.diffusion / plan.weight_decay, beta=plan.beta)
+    return ensemble.rvs(indices.stop, seed=own)[indices.start :]
 
 
 @dataclass(frozen=True, eq=False)
 class _Steps:
     """All steps of the splitting; ``before`` of them were taken at once, from zero to the first record."""
 
-    arrays: tuple[np.ndarray, ...]
+    ends: np.ndarray
+    lengths: np.ndarray
+    kinds: np.ndarray
+    factors: np.ndarray
+    deviations: np.ndarray
+    constants: np.ndarray
     before: int
 
     @classmethod
@@ -110,9 +131,7 @@ class _Steps:
         """Lay out the steps to each record."""
         n, m = plan.sides
         at_once = plan.from_zero and plan.lengths[0] > 0.0
-        graded = plan.graded
-        if at_once:
-            graded[0] = np.empty(0)
+        graded = [np.empty(0), *plan.graded[1:]] if at_once else plan.graded
         lengths = np.concatenate(graded)
         factors, deviations = np.array(
             [step_constants(plan.weight_decay, plan.diffusion, float(h)) for h in lengths]
@@ -120,12 +139,19 @@ class _Steps:
         short = lengths <= _SHORT * plan.last_step
         constants = [splitting_constants(n, m, plan.diffusion, plan.beta, short=one) for one in (False, True)]
         return cls(
-            (
-                np.cumsum([len(steps) for steps in graded]), lengths, short.astype(np.int64),
-                np.ascontiguousarray(factors), np.ascontiguousarray(deviations), np.array(constants),
-            ),
-            int(at_once),
-        )  # fmt: skip
+            ends=np.cumsum([len(steps) for steps in graded]),
+            lengths=lengths,
+            kinds=short.astype(np.int64),
+            factors=np.ascontiguousarray(factors),
+            deviations=np.ascontiguousarray(deviations),
+            constants=np.array(constants),
+            before=int(at_once),
+        )
+
+    def follow(self, out: np.ndarray, start: np.ndarray, words: tuple[np.uint64, ...]) -> int:
+        """Take them all from the given spectra; the Newton steps or a negative number."""
+        scheme = (self.ends, self.lengths, self.kinds, self.factors, self.deviations, self.constants)
+        return int(splitting_paths(out, start, *scheme, *words))
 
 
 def _starts(plan: Plan, indices: range) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from sdespec.core.errors import NumericalError, UsageError
 from sdespec.core.linalg import blas_threads
 from sdespec.core.rng import standard_normal, words_of
+from sdespec.integrators._division_kernels import division_spectra
 from sdespec.integrators._kernels import eigenvalues_of, exact_spectra, linear_steps, sorted_euler_steps
 from sdespec.integrators.plan import Plan
 from sdespec.integrators.schemes import step_constants
@@ -113,8 +114,18 @@ def _spectral_chunk(plan: Plan, chunk: range, first: int, paths: Paths) -> int:
     start = _first_spectra(plan, chunk, first)
     out = paths.spectra[chunk.start - first : chunk.stop - first]
     words = words_of(seed=plan.seed, replicate=chunk.start, step=plan.start.steps)
-    _checked(exact_spectra(out, start, plan.larger_side, factors, deviations, *words), plan)
+    _checked(_chain(plan, out, start, factors, deviations, words), plan)
     return 0
+
+
+def _chain(
+    plan: Plan, out: np.ndarray, start: np.ndarray, factors: np.ndarray, deviations: np.ndarray,
+    words: tuple[np.uint64, ...],
+) -> int:  # fmt: skip
+    """Exact steps of the spectrum of a real, complex or quaternion matrix."""
+    if plan.beta == 1.0:
+        return int(exact_spectra(out, start, plan.larger_side, factors, deviations, *words))
+    return int(division_spectra(out, start, plan.larger_side, int(plan.beta), factors, deviations, *words))
 
 
 def _first_spectra(plan: Plan, chunk: range, first: int) -> np.ndarray:
@@ -123,13 +134,8 @@ def _first_spectra(plan: Plan, chunk: range, first: int) -> np.ndarray:
         out = np.empty((len(chunk), 1, plan.rank))
         factor, deviation = step_constants(plan.weight_decay, plan.diffusion, math.inf)
         words = words_of(seed=plan.seed, replicate=chunk.start, step=0, purpose=_START)
-        _checked(
-            exact_spectra(
-                out, np.zeros((len(chunk), plan.rank)), plan.larger_side, np.array([factor]), np.array([deviation]),
-                *words,
-            ),
-            plan,
-        )  # fmt: skip
+        zero = np.zeros((len(chunk), plan.rank))
+        _checked(_chain(plan, out, zero, np.array([factor]), np.array([deviation]), words), plan)
         return np.ascontiguousarray(out[:, 0])
     assert plan.start.spectra is not None
     given = plan.start.spectra
@@ -196,7 +202,8 @@ def run_one_time(plan: Plan, indices: range) -> Paths:
     if plan.method != "exact" or plan.keep_weights or not plan.is_ensemble:
         raise UsageError(
             f"beta is {plan.beta:g} and n_cols {plan.n_cols:g}: only a spectrum at one time, from zero or in the "
-            "stationary law, is exact; use method='strang' for paths, or beta = 1 with integer sides"
+            "stationary law, is exact; use method='strang' for paths, or beta = 1, 2 or 4 with integer sides (a matrix "
+            "to save only at beta = 1)"
         )
     at_rest = plan.start.stationary or math.isinf(plan.clock[-1])
     if plan.clock[0] == 0.0 and not at_rest:

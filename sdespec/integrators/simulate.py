@@ -95,10 +95,11 @@ def simulate(
     not a path of the matrix. Under any other noise or loss the matrix itself is followed, with eigenvalues taken at
     the records only; memory is that of a few matrices for each thread and of the records.
 
-    For beta other than 1 one time, from zero or from the stationary law, is exact. Paths split the process into one
-    that is exact, the matrix (independent squared Bessel processes for beta below 1), and a flow of the repulsion that
-    is left, which the implicit midpoint rule follows; weak order 2. Values never lose their order, and steps get short
-    before a record, so that gaps have their law. ``implicit``, Euler's scheme with an implicit drift in singular
+    For beta = 2 and 4 with integer sides the values are those of a complex or quaternion matrix, and paths are exact
+    too. For any other beta one time, from zero or from the stationary law, is exact. Other paths split the process into
+    one that is exact, the matrix (independent squared Bessel processes for beta below 1), and a flow of the repulsion
+    that is left, which the implicit midpoint rule follows; weak order 2. Values never lose their order, and steps get
+    short before a record, so that gaps have their law. ``implicit``, Euler's scheme with an implicit drift in singular
     values, has order 1 and is there for comparison. For beta below 1, where the process itself collides, only the law
     of single values is promised.
 
@@ -127,9 +128,10 @@ def simulate(
     if math.isnan(plan.diffusion):  # no single one: the matrix is followed under all its noises
         paths = run_matrix(cast(Any, model), plan, indices, threads, progress)
         return _dataset(model, plan, indices, paths, initial)
+    exact_chain = plan.division and plan.method == "exact"
     if plan.method in ("strang", "implicit"):
         paths = run_dyson(plan, indices, threads, progress)
-    elif plan.beta != 1.0 or not float(plan.n_cols).is_integer():
+    elif (plan.beta != 1.0 and (plan.is_ensemble or not exact_chain)) or not float(plan.n_cols).is_integer():
         paths = run_one_time(plan, indices)
     else:
         paths = run(plan, indices, threads, progress)

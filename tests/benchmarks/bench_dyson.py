@@ -1,4 +1,4 @@
-"""Costs of Dyson processes: splitting beside the exact law, pair sums beside NumPy, sorted Euler beside sdeint; JSON.
+"""Costs of Dyson processes: paths beside the exact law of repulsion 1, pair sums beside NumPy, sorted Euler beside sdeint; JSON.
 
 Run: python tests/benchmarks/bench_dyson.py
 """
@@ -70,8 +70,11 @@ def main() -> None:
         count = {8: 2000, 32: 200, 128: 8}[n]
         exact = seconds(DysonLaguerre(n, 2.0 * n, 1.0, 1.0), count, start)
         row: dict[str, float] = {"exact_us": 1e6 * exact}
-        for beta in (0.5, 2.0, 2.5, 4.0):
+        for beta in (0.5, 1.5, 2.0, 2.5, 4.0):
             row[f"beta_{beta}"] = seconds(DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta), count, start) / exact
+        for beta in (2.0, 4.0):
+            model = DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta)
+            row[f"beta_{beta}_by_splitting"] = seconds(model, count, start, method="strang") / exact
         report[f"n = {n}, ratios to the exact law"] = row
     for n in (16, 64, 256, 1024):
         report[f"sorted Euler, n = {n}"] = euler(n)

@@ -7,6 +7,7 @@ the default ones.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,26 +46,59 @@ def _complex(n: int, m: int, start: np.ndarray, time: float, count: int) -> np.n
 
 @pytest.mark.parametrize(("n", "m"), [(8, 8), (8, 9), (6, 12)])
 def test_law_of_repulsion_two(n, m, monkeypatch):
-    """20 000 replicates at the default steps against complex matrices; without short last steps, or at 2.1, caught."""
+    """20 000 replicates, exact and at the default steps of the splitting, against complex matrices of another make.
+
+    Without short last steps, or at the repulsion 2.1, the same is caught.
+    """
     start = (2.0 * (n + m) * np.linspace(0.05, 1.0, n) ** 2)[::-1]
     exact = _statistics(_complex(n, m, start, 0.5, 20_000))
     options = {"seed": 1, "replicates": 20_000, "initial": {"eigenvalue": start}}
 
-    def least(beta: float) -> float:
-        found = _statistics(simulate(_model(n, m, beta), [0.5], **options).eigenvalue.values[0, :, 0])
+    def least(beta: float, method: Any = "strang") -> float:
+        run = simulate(_model(n, m, beta), [0.5], **options, method=method)
+        found = _statistics(run.eigenvalue.values[0, :, 0])
         return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
 
+    assert least(2.0, "exact") > LIMIT / len(exact)
     assert least(2.0) > LIMIT / len(exact)
     assert least(2.1) < 1e-6
     monkeypatch.setattr(plan, "_LAST_SHARE", 1e9)
     assert least(2.0) < 1e-6
 
 
+def _quaternion(n: int, m: int, start: np.ndarray, time: float, count: int) -> np.ndarray:
+    """Exact spectra of repulsion 4: pairs of eigenvalues of a complex matrix of twice the size."""
+    draws, factor = np.random.default_rng(9), math.exp(-time)
+    out, mean = np.empty((count, n)), np.zeros((n, m))
+    np.fill_diagonal(mean, factor * np.sqrt(start))
+    for first in range(0, count, 500):
+        noise = math.sqrt(1.0 - factor**2) * draws.standard_normal((4, 500, n, m))
+        one, other = mean + noise[0] + 1j * noise[1], noise[2] + 1j * noise[3]
+        top, bottom = np.concatenate([one, other], axis=2), np.concatenate([-other.conj(), one.conj()], axis=2)
+        matrix = np.concatenate([top, bottom], axis=1)
+        out[first : first + 500] = np.linalg.eigvalsh(matrix @ matrix.conj().transpose(0, 2, 1))[:, ::-2]
+    return out
+
+
+@pytest.mark.parametrize(("n", "m"), [(6, 6), (6, 9)])
+def test_law_of_repulsion_four(n, m):
+    """20 000 replicates, exact and at the default steps of the splitting; the repulsion 4.2 is caught."""
+    start = (2.0 * (n + m) * np.linspace(0.05, 1.0, n) ** 2)[::-1]
+    exact = _statistics(_quaternion(n, m, start, 0.5, 20_000))
+    options = {"seed": 1, "replicates": 20_000, "initial": {"eigenvalue": start}}
+    for beta, method, right in ((4.0, "exact", True), (4.0, "strang", True), (4.2, "strang", False)):
+        run = simulate(_model(n, m, beta), [0.5], **options, method=method)
+        found = _statistics(run.eigenvalue.values[0, :, 0])
+        p = min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+        assert p > LIMIT / len(exact) if right else p < 1e-6
+
+
 @pytest.mark.parametrize("beta", [1.5, 2.5, 4.0])
 def test_moments_of_any_repulsion(beta):
     """Elementary symmetric means at two times; a repulsion that is 10 % wrong is caught."""
     n, m, start, times = 4, 6, np.array([9.0, 4.0, 2.0, 0.5]), [0.2, 0.5]
-    spectra = simulate(_model(n, m, beta), times, seed=2, replicates=20_000, initial={"eigenvalue": start})
+    options = {"seed": 2, "replicates": 20_000, "initial": {"eigenvalue": start}, "method": "strang"}
+    spectra = simulate(_model(n, m, beta), times, **options)
     for i, time in enumerate(times):
         sums = np.zeros((20_000, n + 1))
         sums[:, 0] = 1.0
@@ -103,9 +137,8 @@ def test_spacing_ratios(beta, ratio):
     """Mean ratio of neighbouring gaps in the middle half, relaxed from equal gaps; 5 standard errors of replicates."""
     n = 24
     start = {"eigenvalue": np.linspace(1.0, 6.0 * n, n)}
-    spectra = simulate(_model(n, 2.0 * n, beta), [1.0], seed=0, replicates=600, initial=start).eigenvalue.values[
-        0, :, 0
-    ]
+    run = simulate(_model(n, 2.0 * n, beta), [1.0], seed=0, replicates=600, initial=start, method="strang")
+    spectra = run.eigenvalue.values[0, :, 0]
     gaps = -np.diff(np.sqrt(spectra[:, n // 4 : 3 * n // 4]), axis=1)
     ratios = np.minimum(gaps[:, 1:], gaps[:, :-1]) / np.maximum(gaps[:, 1:], gaps[:, :-1])
     means = ratios.mean(axis=1)

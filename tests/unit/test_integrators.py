@@ -165,8 +165,9 @@ def test_other_beta_is_exact_at_one_time():
     assert np.array_equal(part.eigenvalue, run.eigenvalue.isel(replicate=slice(2, 4)))
     with pytest.raises(UsageError, match="is exact; use method='strang'"):
         sd.simulate(model, [0.5, 0.7], seed=1, method="exact")
-    with pytest.raises(UsageError, match="never reaches time inf"):
-        sd.simulate(model, [math.inf], seed=1, replicates=4, initial=run)
+    rest = sd.simulate(model, [0.5, float("inf")], seed=1)
+    assert rest.attrs["method"] == "strang"
+    assert np.isfinite(rest.eigenvalue).all()
     narrow = sd.simulate(DysonLaguerre(4, 3.5, 1.0, 0.5, beta=0.8), [0.7], seed=1)
     assert narrow.eigenvalue.values.shape == (1, 1, 1, 4)
     assert narrow.rank_count.item() == 4

@@ -6,15 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import roots_genlaguerre
 
 from sdespec.core.errors import UsageError
-from sdespec.core.rng import words_of
+from sdespec.core.rng import chi_square, standard_normal, words_of
 from sdespec.integrators import simulate
+from sdespec.integrators._division_kernels import division_spectra
 from sdespec.integrators._dyson_kernels import fill_real_chi_square, implicit_root, repulsion_flow
 from sdespec.integrators._dyson_reference import implicit_gradient, implicit_midpoint
+from sdespec.integrators._reference import division_step
 from sdespec.integrators.dyson_paths import splitting_constants
 from sdespec.integrators.schemes import graded_steps
+from sdespec.laws import LaguerreEnsemble
 from sdespec.models import DysonLaguerre
 
 START = {"eigenvalue": [9.0, 4.0, 2.0, 0.5]}
@@ -155,7 +159,7 @@ def test_what_is_not_possible_says_so():
     with pytest.raises(UsageError, match="dimension of the smallest value"):
         simulate(_model(0.2, 4.0), [0.5, 1.0], seed=0)
     with pytest.raises(UsageError, match="never reaches time inf"):
-        simulate(_model(), [0.5, math.inf], seed=0)
+        simulate(_model(), [0.5, math.inf], seed=0, method="implicit", time_step=0.1)
     with pytest.raises(UsageError, match="needs a time_step"):
         simulate(_model(), [0.5], seed=0, method="implicit", initial=START)
     with pytest.raises(UsageError, match="no matrix to save"):
@@ -163,3 +167,51 @@ def test_what_is_not_possible_says_so():
     with pytest.raises(UsageError, match="is exact; use method='strang'"):
         simulate(_model(), [0.5, 1.0], seed=0, method="exact")
     assert simulate(_model(0.2, 4.0), [0.5], seed=0).attrs["method"] == "exact"
+
+
+@pytest.mark.parametrize("beta", [2, 4])
+@pytest.mark.parametrize("shape", [(3, 3), (3, 5), (3, 6), (4, 11)])
+def test_complex_and_quaternion_steps_equal_their_twin(shape, beta):
+    """Also where the columns beyond 2n enter by their Bartlett factor."""
+    n, m = shape
+    start = np.sort(standard_normal((2, n), seed=1, replicate=0) ** 2, axis=1)[:, ::-1].copy()
+    out, wide = np.empty((2, 2, n)), m >= 2 * n
+    words = words_of(seed=3, replicate=4, step=9)
+    factors, deviations = np.array([0.5, 0.9]), np.array([0.3, 0.2])
+    assert division_spectra(out, start, m, beta, factors, deviations, *words) == 0
+    for r in range(2):
+        spectrum = start[r]
+        for i in range(2):
+            where = {"seed": 3, "replicate": 4 + r, "step": 9 + i}
+            noise = standard_normal((n, 2 * n if wide else m, beta), **where)
+            chi = chi_square(beta * (m - n - np.arange(n)), **where, purpose=2) if wide else None
+            spectrum = division_step(spectrum, factors[i], deviations[i], noise, chi)
+            np.testing.assert_allclose(out[r, i], spectrum, rtol=1e-9)
+
+
+@pytest.mark.parametrize("beta", [2.0, 4.0])
+def test_paths_of_complex_and_quaternion_matrices_are_exact(beta):
+    """At any step, to time inf, whatever the threads, and not at all where no such matrix exists."""
+    model = _model(beta=beta)
+    run = simulate(model, [0.0, 0.3, math.inf], seed=2, replicates=6, initial=START)
+    assert run.attrs["method"] == "exact"
+    assert run.attrs["method_order"] == math.inf
+    np.testing.assert_array_equal(run.eigenvalue[0, 0, 0], START["eigenvalue"])
+    one = simulate(model, [0.0, 0.3, math.inf], seed=2, replicates=range(3, 5), initial=START, threads=1)
+    np.testing.assert_array_equal(one.eigenvalue[0], run.eigenvalue[0, 3:5])
+    assert simulate(_model(beta=beta, n_cols=6.5), [0.3], seed=2, initial=START).attrs["method"] == "strang"
+    with pytest.raises(UsageError, match="only at beta = 1"):
+        simulate(model, [0.3], seed=2, initial=START, method="exact", save_weights=True)
+
+
+def test_any_repulsion_reaches_time_infinity():
+    """There the spectrum is one of the ensemble and knows nothing of the start."""
+    near = simulate(_model(), [0.2, math.inf], seed=4, replicates=400, initial=START)
+    far = simulate(_model(), [0.2, math.inf], seed=4, replicates=400, initial={"eigenvalue": [99.0, 50.0, 9.0, 1.0]})
+    np.testing.assert_array_equal(near.eigenvalue[:, :, 1], far.eigenvalue[:, :, 1])
+    assert float(far.eigenvalue[:, :, 0].mean()) > 3.0 * float(near.eigenvalue[:, :, 0].mean())
+    rest = LaguerreEnsemble(4, 6.0, 1.0, beta=2.5).rvs(400, seed=99)
+    for k in (0, 3):
+        assert stats.ks_2samp(near.eigenvalue.values[0, :, 1, k], rest[:, k]).pvalue > 1e-3
+    with pytest.raises(UsageError, match="never reaches"):
+        simulate(_model(), [0.2, math.inf], seed=4, initial=START, method="implicit", time_step=0.1)
