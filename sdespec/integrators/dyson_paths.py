@@ -19,7 +19,7 @@ from sdespec.laws import LaguerreEnsemble
 __all__ = ["run_dyson", "splitting_constants"]
 
 
-_SHORT = 8.0  # steps up to so many of the last one take independent values for the exact part, a seventh of the cost
+_SHORT = 4.0  # steps up to so many of the last one take independent values for the exact part, a seventh of the cost
 _CHUNKS = 4  # per worker, for the progress
 
 

@@ -121,6 +121,21 @@ def test_the_stationary_law_stays(n, m, beta):
         assert p > LIMIT / len(exact) if right else p < 1e-6
 
 
+def test_the_smallest_value_keeps_its_law_at_rest(monkeypatch):
+    """24 values, 12 000 replicates at the default steps: all statistics; planted: steps of twice the length are seen."""
+    model = _model(24, 40.0, 2.5)
+    options = {"seed": 6, "replicates": 12_000, "initial": "stationary"}
+    exact = _statistics(LaguerreEnsemble(24, 40.0, 1.0, beta=2.5).rvs(12_000, seed=78))
+
+    def least() -> float:
+        found = _statistics(simulate(model, [0.5], **options, method="strang").eigenvalue.values[0, :, 0])
+        return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+
+    assert least() > LIMIT / len(exact)
+    monkeypatch.setattr(plan, "_SHARE", 0.4)
+    assert least() < 1e-4
+
+
 @pytest.mark.parametrize("c", [0.5, 2.0])
 def test_weak_repulsion_has_its_one_body_law(c):
     """High temperature, 50 values, relaxed from a start far away: the beta-Laguerre law within .02, not another one."""
