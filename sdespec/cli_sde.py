@@ -16,7 +16,8 @@ def simulate(model: Path, /, *, out: Path | None = None, seed: int | None = None
     Parameters
     ----------
     model
-        A TOML file with the tables [model] (type and its fields) and [run] (times, seed, replicates, method).
+        A TOML file with the tables [model] (type, its fields, noises and loss) and [run] (times, seed,
+        replicates, method, time_step, initial).
     out
         File for the result, NetCDF-4.
     seed
@@ -42,7 +43,8 @@ def predict(model: Path, /, *, out: Path | None = None, output: Output = OUTPUT)
     Parameters
     ----------
     model
-        A TOML file with the tables [model] (type and its fields) and [run] (times; the rest is for simulate).
+        A TOML file with the tables [model] (type, its fields, noises and loss) and [run] (times, initial;
+        the rest is for simulate).
     out
         File for the result, NetCDF-4.
     output

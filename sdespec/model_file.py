@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 from pathlib import Path
@@ -14,13 +13,13 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from sdespec.core.errors import UsageError
-from sdespec.core.toml import read_toml, unknown_key
+from sdespec.core.toml import read_toml
 from sdespec.dispatch import predict, simulate
+from sdespec.models import model_from_table
 
 __all__ = ["CompareDocument", "ModelFile", "RunDocument", "compare_document", "load_model_file", "run_document"]
 
 Number = float | None
-_TYPES = ("DeepLinearNetwork", "DysonLaguerre", "ExtensiveOutputNetwork", "MatrixSGD")
 
 
 class _Strict(BaseModel):
@@ -36,6 +35,8 @@ class RunTable(_Strict):
     seed: int = 0
     replicates: int = Field(default=1, ge=1)
     method: str = "auto"
+    time_step: float | None = None
+    initial: Literal["stationary"] | list[list[float]] | None = None
 
 
 class _File(_Strict):
@@ -54,7 +55,7 @@ class ModelFile:
     model : model
         One of ``sdespec.models``.
     run : RunTable
-        Times, seed, replicates and method.
+        Times, seed, replicates, method, longest step and start.
     """
 
     model: Any
@@ -64,11 +65,23 @@ class ModelFile:
         """Draw the spectra; a given seed wins over that of the file."""
         run = self.run
         own = run.seed if seed is None else seed
-        return simulate(self.model, run.times, seed=own, replicates=run.replicates, method=run.method)
+        step = {} if run.time_step is None else {"time_step": run.time_step}
+        options = step | {"replicates": run.replicates, "method": run.method}
+        return simulate(self.model, run.times, seed=own, **options, **self._start)
 
     def predict(self) -> xr.Dataset:
         """Calculate what there is to know."""
-        return predict(self.model, self.run.times)
+        return predict(self.model, self.run.times, **self._start)
+
+    @property
+    def _start(self) -> dict[str, Any]:
+        """Where the run starts, if the file says so."""
+        initial = self.run.initial
+        if initial is None or isinstance(initial, str):
+            return {} if initial is None else {"initial": initial}
+        if len({len(row) for row in initial}) != 1:
+            raise UsageError("run.initial has rows of unequal lengths; it must be a matrix")
+        return {"initial": np.array(initial)}
 
 
 def load_model_file(path: str | os.PathLike[str]) -> ModelFile:
@@ -77,8 +90,9 @@ def load_model_file(path: str | os.PathLike[str]) -> ModelFile:
     Parameters
     ----------
     path : path
-        A file with the tables ``[model]`` (``type`` and the fields of that model; for MatrixSGD ``diffusion`` stands
-        for isotropic noise) and ``[run]`` (``times``, which may hold ``inf``, ``seed``, ``replicates``, ``method``).
+        A file with the tables ``[model]`` (``type`` and the fields of that model, with noises and a quadratic loss as
+        tables of their own; see ``sdespec.models.model_from_table``) and ``[run]`` (``times``, which may hold ``inf``,
+        ``seed``, ``replicates``, ``method``, ``time_step``, and ``initial``, "stationary" or a matrix).
 
     Returns
     -------
@@ -94,40 +108,9 @@ def load_model_file(path: str | os.PathLike[str]) -> ModelFile:
     file = Path(path)
     content = read_toml(file, _File, lambda place: RunTable.model_fields if len(place) > 1 else _File.model_fields)
     try:
-        return ModelFile(_model(dict(content.model)), content.run)
+        return ModelFile(model_from_table(content.model), content.run)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from error
-
-
-def _model(fields: dict[str, Any]) -> Any:
-    """The model that the table describes."""
-    name = fields.pop("type", None)
-    if name not in _TYPES:
-        close = difflib.get_close_matches(str(name), _TYPES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"allowed: {', '.join(_TYPES)}"
-        raise UsageError(f"model.type is {name!r}; {hint}")
-    from sdespec import models
-
-    kind: Any = getattr(models, name)
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    if name == "MatrixSGD":  # noises and losses are objects; the file can name the isotropic one
-        known = {key: value for key, value in known.items() if key not in ("noise", "loss")}
-    names = [*known, "diffusion"] if name == "MatrixSGD" else list(known)
-    for key in fields:
-        if key not in names:
-            raise UsageError(unknown_key(f"model.{key}", key, names))
-    if name == "MatrixSGD":
-        if "diffusion" not in fields:
-            raise UsageError("model.diffusion is missing; give the diffusion of the isotropic noise")
-        fields["noise"] = models.IsotropicNoise(fields.pop("diffusion"))
-    required = [
-        key for key, field in known.items()
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]  # fmt: skip
-    missing = [f"model.{key}" for key in required if key not in fields and key != "noise"]
-    if missing:
-        raise UsageError(f"missing: {', '.join(missing)}")
-    return kind(**fields)
 
 
 class _Document(BaseModel):

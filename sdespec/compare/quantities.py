@@ -12,10 +12,12 @@ import numpy as np
 from sdespec.compare import statistics
 from sdespec.compare.sides import SCALARS, Cell, Label
 from sdespec.compare.statistics import Band, Estimate
+from sdespec.compare.summary import Replicates, Statistics, Summary, bin_edges, summary_of
 
 __all__ = ["QUANTITIES", "Row", "rows_of"]
 
 _RANKS = 9  # order statistics that are compared at most
+_FEWEST, _FEW = 25, 100  # eigenvalues of a bin that is compared, and below which counts are taken as independent
 _ROUNDING = 1e-9  # relative size of differences that are rounding
 
 
@@ -101,40 +103,39 @@ def _number(cell: Cell, name: str) -> Estimate | None:
     return Estimate(value, error)
 
 
-def _borrowed(mine: Estimate, other: np.ndarray | None, size: int) -> Estimate:
+def _borrowed(mine: Estimate, other: Summary | None, size: int, rank: int | None) -> Estimate:
     """The error of a single replicate, taken from the spread of the replicates that predict it."""
-    if size > 1 or other is None or len(other) < 2:
+    if size > 1 or other is None or other.size < 2:
         return mine
-    return Estimate(mine.value, float(other.std(ddof=1)), len(other) - 1.0)
+    spread = other.single(rank)
+    return Estimate(mine.value, spread.stderr, spread.freedom)
 
 
-def _trace_mean(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
-    traces = mine.sum(axis=1)
-    observed = statistics.mean(traces)
-    if other.spectra is not None:
-        rival = other.spectra.sum(axis=1)
-        yield Row("trace_mean", "", label, _borrowed(observed, rival, len(mine)), statistics.mean(rival))
+def _trace_mean(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
+    observed, rival = mine.trace_mean(), summary_of(other)
+    if rival is not None:
+        yield Row("trace_mean", "", label, _borrowed(observed, rival, mine.size, None), rival.trace_mean())
         return
     predicted = _number(other, "trace_mean")
     if predicted is None and math.isfinite(other.law_mean):
-        predicted = Estimate(other.law_mean * mine.shape[1])
+        predicted = Estimate(other.law_mean * mine.rank)
     if predicted is None:
         return
     spread = _number(other, "trace_variance")
-    if len(mine) == 1 and spread is not None and spread.value >= 0.0:
+    if mine.size == 1 and spread is not None and spread.value >= 0.0:
         observed = Estimate(observed.value, math.sqrt(spread.value))
-    slack = abs(predicted.value) / mine.shape[1] if math.isfinite(other.law_mean) else 0.0
+    slack = abs(predicted.value) / mine.rank if math.isfinite(other.law_mean) else 0.0
     yield Row("trace_mean", "", label, observed, predicted, slack=slack)
 
 
-def _trace_variance(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
-    predicted = _number(other, "trace_variance")
-    if other.spectra is not None:
-        predicted = statistics.variance(other.spectra.sum(axis=1))
+def _trace_variance(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
+    predicted, rival = _number(other, "trace_variance"), summary_of(other)
+    if rival is not None:
+        predicted = rival.trace_variance()
     elif predicted is not None and predicted.value > 0.0:
         predicted = Estimate(predicted.value, predicted.stderr / predicted.value)  # the error of the logarithm
     if predicted is not None:
-        yield Row("trace_variance", "", label, statistics.variance(mine.sum(axis=1)), predicted, scale="ratio")
+        yield Row("trace_variance", "", label, mine.trace_variance(), predicted, scale="ratio")
 
 
 def _orders(rank: int) -> list[int]:
@@ -143,13 +144,13 @@ def _orders(rank: int) -> list[int]:
     return sorted({order for order in (2, 3, *powers, rank) if 2 <= order <= rank})
 
 
-def _elementary(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
+def _elementary(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
     given = other.numbers is not None and "log_elementary_moment" in other.numbers
-    if other.spectra is None and not given:
+    if not isinstance(mine, Replicates) or (other.spectra is None and not given):
         return
-    observed = statistics.log_elementary(mine)
+    observed = statistics.log_elementary(mine.spectra)
     rivals = statistics.log_elementary(other.spectra) if other.spectra is not None else None
-    for order in _orders(mine.shape[1]):
+    for order in _orders(mine.rank):
         if rivals is not None:
             predicted = rivals[order]
         else:
@@ -167,7 +168,15 @@ def _pooled(spectra: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda points: np.searchsorted(ordered, points, side="right") / len(ordered)
 
 
-def _density(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
+def _density(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
+    if isinstance(mine, Statistics):
+        yield from _binned(label, mine, other)
+    elif isinstance(mine, Replicates):
+        yield from _distance(label, mine.spectra, other)
+
+
+def _distance(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
+    """KS distance of pooled eigenvalues to those of the other side, or to its cdf."""
     if other.spectra is not None:
         size = len(mine)
         own = statistics.cdf_band(mine if size > 1 else other.spectra, size=size, seed=1)
@@ -178,25 +187,58 @@ def _density(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
     elif other.cdf is not None:
         band = statistics.cdf_band(mine, size=len(mine), seed=1)
         distance = statistics.ks_distance(mine, other.cdf)
-        apart = _number(other, "n_outliers")  # their mass vanishes in the limit law, but not at finite rank
-        slack = (1.0 + (apart.value if apart else 0.0)) / mine.shape[1] if other.limit else 0.0
+        slack = _share(other, mine.shape[1]) if other.limit else 0.0
         yield Row("density", "", label, Estimate(distance), Estimate(0.0), scale="distance", band=band, slack=slack)
     elif other.numbers is not None and "density" in other.numbers and mine.any():  # zeros have no density
         nothing = Estimate(math.nan)
         yield Row("density", "", label, nothing, nothing, scale="distance", comparable=False)
 
 
-def _outlier(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
+def _share(other: Cell, rank: int) -> float:
+    """What a cdf of a limit law may lack at finite rank; the mass of outliers vanishes in it, but not there."""
+    apart = _number(other, "n_outliers")
+    return (1.0 + (apart.value if apart else 0.0)) / rank
+
+
+def _binned(label: Label, mine: Statistics, other: Cell) -> Iterator[Row]:
+    """Densities in the bins that hold enough eigenvalues for a normal error."""
+    edges, rival = bin_edges(mine.numbers), summary_of(other)
+    if edges is None:
+        return
+    widths = np.diff(edges)
+    if rival is not None:
+        predicted = rival.density(edges)
+    elif other.cdf is not None:
+        predicted = [Estimate(float(value)) for value in np.diff(other.cdf(edges)) / widths]
+    else:
+        predicted = [Estimate(math.nan)] * len(widths)
+    if all(math.isnan(one.value) for one in predicted):
+        nothing = Estimate(math.nan)
+        if other.numbers is not None and "density" in other.numbers:
+            yield Row("density", "", label, nothing, nothing, comparable=False)
+        return
+    slack = _share(other, mine.rank) if other.limit and rival is None else 0.0
+    for left, width, found, expected in zip(edges[:-1], widths, mine.density(edges), predicted, strict=True):
+        one = 1.0 / (mine.size * mine.rank * width)  # what a single eigenvalue adds
+        count = max(found.value, expected.value) / one
+        if count < _FEWEST:
+            continue
+        error = max(found.stderr, math.sqrt(count) * one if count < _FEW else 0.0)
+        observed = Estimate(found.value, error, found.freedom)
+        yield Row("density", f"x={left + 0.5 * width:g}", label, observed, expected, slack=slack / width)
+
+
+def _outlier(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
     if other.numbers is None or "outlier" not in other.numbers:
         return
     places = np.atleast_1d(np.asarray(other.numbers["outlier"].values, dtype=np.float64))
     for mode in np.flatnonzero(np.isfinite(places)):
-        if mode >= mine.shape[1]:
+        if mode >= mine.rank:
             return
         predicted = Estimate(float(places[mode]), _place_error(other, int(mode)))
-        observed = _single(statistics.mean(mine[:, mode]), predicted, len(mine))
-        slack = abs(predicted.value) / mine.shape[1]
-        apart = _apart(other, int(mode), mine.shape[1])
+        observed = _single(mine.eigenvalue(int(mode)), predicted, mine.size)
+        slack = abs(predicted.value) / mine.rank
+        apart = _apart(other, int(mode), mine.rank)
         yield Row("outlier", f"mode={mode}", label, observed, predicted, slack=slack, comparable=apart)
 
 
@@ -221,13 +263,13 @@ def _apart(cell: Cell, mode: int, rank: int) -> bool:
     return not abs(escape - 1.0) < rank ** (-1.0 / 3.0)
 
 
-def _eigenvalue(label: Label, mine: np.ndarray, other: Cell) -> Iterator[Row]:
-    if other.spectra is None:
+def _eigenvalue(label: Label, mine: Summary, other: Cell) -> Iterator[Row]:
+    rival, rank = summary_of(other), mine.rank
+    if rival is None:
         return
-    rank = mine.shape[1]
     for k in np.unique(np.linspace(0, rank - 1, min(rank, _RANKS)).round().astype(int)):
-        observed = _borrowed(statistics.mean(mine[:, k]), other.spectra[:, k], len(mine))
-        yield Row("eigenvalue", f"rank={k}", label, observed, statistics.mean(other.spectra[:, k]))
+        observed = _borrowed(mine.eigenvalue(k), rival, mine.size, k)
+        yield Row("eigenvalue", f"rank={k}", label, observed, rival.eigenvalue(k))
 
 
 def _scalar(name: str, label: Label, observed: Cell, predicted: Cell) -> Iterator[Row]:
@@ -240,13 +282,14 @@ def _scalar(name: str, label: Label, observed: Cell, predicted: Cell) -> Iterato
         yield Row(name, "", label, Estimate(math.nan), Estimate(math.nan), comparable=False)
         return
     if len(theirs) > 1:
-        yield Row(name, "", label, _borrowed(statistics.mean(mine), theirs, len(mine)), statistics.mean(theirs))
+        rivals = Replicates(theirs[:, None])
+        yield Row(name, "", label, _borrowed(statistics.mean(mine), rivals, len(mine), 0), statistics.mean(theirs))
         return
     rival = Estimate(float(theirs[0]), predicted.errors.get(name, 0.0))
     yield Row(name, "", label, _single(statistics.mean(mine), rival, len(mine)), rival)
 
 
-_SPECTRAL: dict[str, Callable[[Label, np.ndarray, Cell], Iterator[Row]]] = {
+_SPECTRAL: dict[str, Callable[[Label, Summary, Cell], Iterator[Row]]] = {
     "trace_mean": _trace_mean,
     "trace_variance": _trace_variance,
     "log_elementary_moment": _elementary,
@@ -261,13 +304,13 @@ QUANTITIES: tuple[str, ...] = (*_SPECTRAL, *SCALARS)
 
 def rows_of(label: Label, observed: Cell, predicted: Cell, quantities: Sequence[str]) -> list[Row]:
     """All rows of one cell."""
-    mine, theirs = observed.spectra, predicted.spectra
     if observed.scalars is not None:
         return [row for name in quantities if name in SCALARS for row in _scalar(name, label, observed, predicted)]
     quantities = [name for name in quantities if name in _SPECTRAL]
+    mine, theirs = summary_of(observed), summary_of(predicted)
     if mine is None:
         return []
-    if theirs is not None and theirs.shape[1] != mine.shape[1]:
+    if theirs is not None and theirs.rank != mine.rank:
         nothing = Estimate(math.nan)
         return [Row(name, "", label, nothing, nothing, comparable=False) for name in quantities if name != "outlier"]
     return [row for name in quantities for row in _SPECTRAL[name](label, mine, predicted)]

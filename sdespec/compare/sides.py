@@ -54,6 +54,11 @@ class Cell:
     scalars: Mapping[str, np.ndarray] | None = None
     errors: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def has_replicates(self) -> bool:
+        """Whether there are spectra, or statistics of them."""
+        return self.spectra is not None or (self.numbers is not None and "eigenvalue_mean" in self.numbers)
+
 
 def is_ensemble(source: Any) -> bool:
     """Whether whole spectra can be drawn from it."""
@@ -116,7 +121,8 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(one: xr.Dataset) -> Cell:
-    cdf = _density_cdf(one) if "density" in one and "eigenvalue" not in one else None
+    counted = "eigenvalue" in one or "eigenvalue_mean" in one  # a density over replicates is no law
+    cdf = _density_cdf(one) if "density" in one and not counted else None
     return Cell(_spectra(one), one, cdf, limit=True)
 
 
@@ -206,7 +212,7 @@ def pairs(observed: xr.Dataset, predicted: Any) -> list[tuple[Label, Cell, Cell]
     mine = list(cells(observed))
     if is_ensemble(predicted) or is_law(predicted):
         other = ensemble_cell(predicted) if is_ensemble(predicted) else law_cell(predicted)
-        return [(label, cell, other) for label, cell in mine if cell.spectra is not None]
+        return [(label, cell, other) for label, cell in mine if cell.has_replicates]
     if not isinstance(predicted, xr.Dataset):
         raise UsageError(
             f"predicted is a {type(predicted).__name__}; allowed: a Dataset, an ensemble (with rvs), a law (with cdf)"

@@ -36,10 +36,10 @@ def compare(
     Parameters
     ----------
     observed : xarray.Dataset
-        Result of ``simulate`` or ``measure``, with ``eigenvalue``.
+        Result of ``simulate`` or ``measure``, with ``eigenvalue``, or of ``integrators.simulate_statistics``.
     predicted : xarray.Dataset, ensemble or law
-        Result of ``predict`` or another ``simulate``; an object with ``rvs`` and ``rank``, which gives whole spectra;
-        or a law of one eigenvalue, with ``cdf`` and ``mean``.
+        Result of ``predict``, or another one of ``simulate`` or ``simulate_statistics``; an object with ``rvs`` and
+        ``rank``, which gives whole spectra; or a law of one eigenvalue, with ``cdf`` and ``mean``.
     quantities : sequence of str, optional
         Some of ``trace_mean, trace_variance, log_elementary_moment, density, outlier, eigenvalue, train_loss,
         test_loss, test_score, ntk_top, sharpness``; all by default.
@@ -74,6 +74,8 @@ def compare(
     distance comes from a bootstrap over whole replicates and Borell's inequality for its tail, never from independent
     eigenvalues. A density, an outlier or a one-body law is a limit law, so its interval is widened by 1/rank,
     relative for places, and for a density by as much for each outlier.
+    Of a result of ``simulate_statistics`` everything but ``log_elementary_moment`` is compared; its density is that of
+    bins, and has a row for each bin of 25 eigenvalues or more.
     A single replicate has no error of its own: it borrows that of the predicted replicates, of
     the predicted trace variance or of ``<name>_stderr`` (see ``sdespec.finite_width``), and is undecided otherwise.
 
@@ -94,7 +96,8 @@ def compare(
     limits = _tolerances(tolerance)
     if not 0.0 < significance < 1.0:
         raise UsageError(f"significance is {significance!r}; it must lie between 0 and 1")
-    if not isinstance(observed, xr.Dataset) or not any(name in observed for name in ("eigenvalue", *SCALARS)):
+    known = ("eigenvalue", "eigenvalue_mean", *SCALARS)
+    if not isinstance(observed, xr.Dataset) or not any(name in observed for name in known):
         raise InputError("observed must be a Dataset with 'eigenvalue' or losses; give a result of simulate or measure")
     rows = [row for label, mine, other in pairs(observed, predicted) for row in rows_of(label, mine, other, names)]
     if not rows:

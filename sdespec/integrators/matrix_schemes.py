@@ -41,7 +41,7 @@ from sdespec.models import (
     SeparableNoise,
 )
 
-__all__ = ["AffineStep", "euler_step", "exact_step", "ornstein_uhlenbeck_step", "strengths"]
+__all__ = ["AffineStep", "euler_step", "exact_step", "ornstein_uhlenbeck_step", "square_root", "strengths"]
 
 _EMPTY = np.empty((0, 0))
 
@@ -86,7 +86,7 @@ def strengths(model: MatrixSGD) -> Strengths:
     )
 
 
-def _root(matrix: np.ndarray) -> np.ndarray:
+def square_root(matrix: np.ndarray) -> np.ndarray:
     """Symmetric square root of a positive semi-definite matrix; rounding below zero is dropped."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
@@ -112,8 +112,8 @@ def euler_step(model: MatrixSGD, length: float, *, milstein: bool = False) -> Af
     root = math.sqrt(length)
     noise = Noise(
         math.sqrt(2.0 * found.isotropic) * root,
-        _stack([_root(one.row_covariance) for one in found.separable], model.n_rows),
-        _stack([root * _root(one.col_covariance) for one in found.separable], model.n_cols),
+        _stack([square_root(one.row_covariance) for one in found.separable], model.n_rows),
+        _stack([root * square_root(one.col_covariance) for one in found.separable], model.n_cols),
         math.sqrt(2.0 * found.scalar) * root,
         math.sqrt(2.0 * found.right) * root,
         math.sqrt(2.0 * found.left) * root,
@@ -133,8 +133,8 @@ def ornstein_uhlenbeck_step(model: MatrixSGD, length: float) -> AffineStep:
     g = model.weight_decay
     factor, deviation = step_constants(g, found.isotropic, length)
     gained = math.sqrt(float(_gained(np.array(2.0 * g), length)))
-    rows = _stack([_root(one.row_covariance) for one in found.separable], model.n_rows)
-    cols = _stack([gained * _root(one.col_covariance) for one in found.separable], model.n_cols)
+    rows = _stack([square_root(one.row_covariance) for one in found.separable], model.n_rows)
+    cols = _stack([gained * square_root(one.col_covariance) for one in found.separable], model.n_cols)
     return AffineStep(factor, _EMPTY, _EMPTY, Noise(deviation, rows, cols, 0.0, 0.0, 0.0, 0.0))
 
 
@@ -173,8 +173,8 @@ def exact_step(model: MatrixSGD, length: float) -> AffineStep:
     propagator = (basis * np.exp(-rates * length)) @ basis.T
     offset = model.loss.target @ ((basis * (curvature * _gained(rates, length))) @ basis.T)
     weights = _gained(rates[:, None] + rates[None, :], length)
-    rows = [_root(one.row_covariance) for one in found.separable]
-    cols = [_root(basis @ (basis.T @ one.col_covariance @ basis * weights) @ basis.T) for one in found.separable]
+    rows = [square_root(one.row_covariance) for one in found.separable]
+    cols = [square_root(basis @ (basis.T @ one.col_covariance @ basis * weights) @ basis.T) for one in found.separable]
     if found.isotropic > 0.0:
         rows.append(np.eye(model.n_rows))
         cols.append((basis * np.sqrt(2.0 * found.isotropic * np.diag(weights))) @ basis.T)

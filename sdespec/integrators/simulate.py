@@ -16,6 +16,7 @@ from sdespec.core.provenance import record
 from sdespec.integrators.dyson_paths import run_dyson
 from sdespec.integrators.matrix_paths import run_matrix
 from sdespec.integrators.matrix_plan import MATRIX_METHODS, matrix_plan_of, regression_plan_of
+from sdespec.integrators.orders import orders_of
 from sdespec.integrators.paths import Paths, Progress, run, run_one_time
 from sdespec.integrators.plan import Plan, check_size, plan_of
 from sdespec.models import DysonLaguerre, LinearRegressionSGD, MatrixSGD
@@ -80,7 +81,9 @@ def simulate(
     Returns
     -------
     xarray.Dataset
-        ``eigenvalue`` (layer, replicate, time, rank), and ``weight`` (layer, replicate, time, row, col).
+        ``eigenvalue`` (layer, replicate, time, rank), and ``weight`` (layer, replicate, time, row, col). The attribute
+        ``method_order`` is the order that a scheme is known by; ``method_strong_order`` (left out where no path of the
+        noise is followed) and ``method_weak_order`` tell the error of a path from that of a mean.
 
     Raises
     ------
@@ -101,7 +104,21 @@ def simulate(
     that is left, which the implicit midpoint rule follows; weak order 2. Values never lose their order, and steps get
     short before a record, so that gaps have their law. ``implicit``, Euler's scheme with an implicit drift in singular
     values, has order 1 and is there for comparison. For beta below 1, where the process itself collides, only the law
-    of single values is promised.
+    of single values is promised: at rest, default steps, beta .1 to .8, its KS distance is below .003, the mean is up
+    to 0.5 % too large, and the mean gap off by 1 % at most; ordered values are within .02. A dimension beta (m - n + 1)
+    of the smallest value below 1 is refused, for there the drift of its root has no meaning.
+
+    Time of a path over that of an exact one at beta = 1, n = 32, m = 64, from a start to one record:
+
+    =======  ==================  =====
+    beta     method              ratio
+    =======  ==================  =====
+    0.5      strang              3.4
+    1.5      strang              9.5
+    2        exact, complex      2.3
+    2.5      strang              11
+    4        exact, quaternion   7.8
+    =======  ==================  =====
 
     References
     ----------
@@ -166,7 +183,7 @@ def _dataset(
         "model": repr(model),
         "model_digest": model.digest,
         "steps_done": plan.start.steps + sum(plan.counts),
-    }
+    } | orders_of(model, plan.method)
     if not float(plan.n_cols).is_integer():
         attrs["n_cols_exact"] = float(plan.n_cols)
     if plan.method in ("strang", "implicit") and isinstance(model, DysonLaguerre):

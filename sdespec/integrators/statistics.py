@@ -21,22 +21,36 @@ _TAKEN = ("save_weights",)
 
 
 class _Moments:
-    """Mean and sum of squared deviations of arrays that come in batches (Chan, Golub and LeVeque)."""
+    """Mean and sums of powers of the deviations of arrays that come in batches (Chan, Golub and LeVeque; Pebay)."""
 
     def __init__(self) -> None:
         self.count = 0
         self.mean: np.ndarray = np.zeros(())
         self.squares: np.ndarray = np.zeros(())
+        self.cubes: np.ndarray = np.zeros(())
+        self.fourths: np.ndarray = np.zeros(())
 
+    @np.errstate(over="ignore", invalid="ignore")  # fourth powers of heavy tails
     def add(self, batch: np.ndarray) -> None:
         """Take in a batch (replicates, ...)."""
         mean = batch.mean(axis=0)
-        squares = ((batch - mean) ** 2).sum(axis=0)
-        total = self.count + len(batch)
-        difference = mean - self.mean
-        self.mean = self.mean + difference * (len(batch) / total)
-        self.squares = self.squares + squares + difference**2 * (self.count * len(batch) / total)
-        self.count = total
+        apart = batch - mean
+        squares, cubes, fourths = ((apart**power).sum(axis=0) for power in (2, 3, 4))
+        a, b = self.count, len(batch)
+        n = a + b
+        shift = mean - self.mean
+        self.fourths = (
+            self.fourths + fourths + shift**4 * (a * b / n) * ((a * a - a * b + b * b) / n**2)
+            + 6.0 * shift**2 * ((a / n) ** 2 * squares + (b / n) ** 2 * self.squares)
+            + 4.0 * shift * (a / n * cubes - b / n * self.cubes)
+        )  # fmt: skip
+        self.cubes = (
+            self.cubes + cubes + shift**3 * (a * b / n) * ((a - b) / n)
+            + 3.0 * shift * (a / n * squares - b / n * self.squares)
+        )  # fmt: skip
+        self.squares = self.squares + squares + shift**2 * (a * b / n)
+        self.mean = self.mean + shift * (b / n)
+        self.count = n
 
     @property
     def variance(self) -> np.ndarray:
@@ -47,6 +61,15 @@ class _Moments:
     def error(self) -> np.ndarray:
         """Standard error of the mean."""
         return np.sqrt(self.variance / self.count)
+
+    @property
+    def variance_error(self) -> np.ndarray:
+        """Standard error of the variance, NaN for fewer than four replicates."""
+        n = self.count
+        if n < 4:
+            return np.full_like(self.squares, np.nan)
+        spread = self.fourths / n - (n - 3) / (n - 1) * self.variance**2
+        return np.sqrt(np.maximum(spread, 0.0) / n)
 
 
 def simulate_statistics(
@@ -84,8 +107,9 @@ def simulate_statistics(
     -------
     xarray.Dataset
         ``eigenvalue_mean`` and ``eigenvalue_variance`` (layer, time, rank), ``trace_mean`` and ``trace_variance``
-        (layer, time), both means with their ``_stderr``; with ``edges`` the ``density`` (layer, time, x) at the
-        centres of the bins, with the error of replicates as ``density_stderr``.
+        (layer, time), means and the variance of the trace with their ``_stderr``; with ``edges`` the ``density``
+        (layer, time, x) at the centres of the bins, with the error of replicates as ``density_stderr``, and the edges
+        as the attribute ``bin_edges``.
 
     Raises
     ------
@@ -96,7 +120,8 @@ def simulate_statistics(
     -----
     Memory is that of one batch and of the results, whatever the number of replicates; batches are merged in their
     order, so that the result depends neither on threads nor, beyond rounding, on ``batch``. Values outside the edges
-    count in the mass, so that the density is that of all eigenvalues.
+    count in the mass, so that the density is that of all eigenvalues. ``sdespec.compare`` takes the result on either
+    side.
 
     Examples
     --------
@@ -173,12 +198,16 @@ def _dataset(
         variables |= {mean: (dims, found.mean[None]), f"{mean}_stderr": (dims, found.error[None])}
         if name != "density":
             variables[f"{name}_variance"] = (dims, found.variance[None])
+    variables["trace_variance_stderr"] = (("layer", "time"), moments["trace"].variance_error[None])
     names = ("layer", "n_rows", "n_cols", "matrix", "time", "rank")
     coords: dict[str, Any] = {name: (run[name].dims, run[name].values, dict(run[name].attrs)) for name in names}
     if bins is not None:
         coords["x"] = (("x",), 0.5 * (bins[1:] + bins[:-1]))
-    kept = ("method", "method_order", "seed", "model", "model_digest", "steps_done", "n_cols_exact")
+    orders = ("method_order", "method_strong_order", "method_weak_order")
+    kept = ("method", *orders, "seed", "model", "model_digest", "steps_done", "n_cols_exact")
     attrs = {name: run.attrs[name] for name in kept if name in run.attrs} | {"n_replicates": count}
     given = {"model": attrs["model"], "digest": attrs["model_digest"], "seed": attrs["seed"]} | arguments
+    if bins is not None:
+        attrs["bin_edges"] = bins
     made = record("sdespec.integrators.simulate_statistics", given)
     return build(variables, coords, source="simulate", provenance=made, attrs=attrs)

@@ -15,6 +15,7 @@ from sdespec.models.noise import (
     ScalarMultiplicativeNoise,
     SeparableNoise,
 )
+from sdespec.models.table import model_from_table
 
 __all__ = [
     "DeepLinearNetwork",
@@ -30,5 +31,6 @@ __all__ = [
     "ScalarMultiplicativeNoise",
     "SeparableNoise",
     "SpectralLoss",
+    "model_from_table",
     "sgd_diffusion",
 ]

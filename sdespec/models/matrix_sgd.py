@@ -130,6 +130,29 @@ class MatrixSGD(Model):
             + k_{right} (m - 2)`, where n and m are n_rows and n_cols: the matrix contracts in the mean of its
             logarithm. It is sharp unless right-multiplicative noise meets a curvature of unequal eigenvalues.
         """
+        rate, growth, contraction, growing = self._rates()
+        if rate <= growth:
+            raise UsageError(
+                f"there is no stationary law: it needs {' + '.join(contraction)} > {' + '.join(growing) or '0'}, and "
+                f"{rate:g} is not above {growth:g}; raise weight_decay or lower the multiplicative noise"
+            )
+
+    @property
+    def relaxation_rate(self) -> float:
+        r"""Rate at which the start is forgotten, in the mean of its logarithm; not positive where it never is.
+
+        .. math:: g + \min K + d - k_{left} (n - 2) - k_{right} (m - 2)
+
+        Raises
+        ------
+        UsageError
+            If the loss is neither None nor quadratic.
+        """
+        rate, growth, _, _ = self._rates()
+        return rate - growth
+
+    def _rates(self) -> tuple[float, float, list[str], list[str]]:
+        """Contraction and growth of the logarithm of the matrix, and the names of their parts."""
         if not (self.loss is None or isinstance(self.loss, QuadraticLoss)):
             raise UsageError(
                 "no condition is known for the stationary law of this loss; start from a matrix and let it relax"
@@ -148,11 +171,7 @@ class MatrixSGD(Model):
             growing.append("k_left*(n_rows - 2)")
         if right > 0.0:
             growing.append("k_right*(n_cols - 2)")
-        if rate <= growth:
-            raise UsageError(
-                f"there is no stationary law: it needs {' + '.join(contraction)} > {' + '.join(growing) or '0'}, and "
-                f"{rate:g} is not above {growth:g}; raise weight_decay or lower the multiplicative noise"
-            )
+        return rate, growth, contraction, growing
 
     def __repr__(self) -> str:
         fields, terms = zip(*(repr(noise).split(": ", 1) for noise in self.noises), strict=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sdespec.core.errors import UsageError
-from sdespec.models import DysonLaguerre, MatrixSGD
+from sdespec.models import DysonLaguerre, LinearRegressionSGD, MatrixSGD
 
 __all__ = ["LinearModel", "Process", "checked_grid", "clock_of", "process_of"]
 
@@ -48,7 +48,7 @@ class Process:
             raise UsageError("there is no stationary law at weight_decay = 0: the spectrum grows for ever")
 
 
-def process_of(model: LinearModel) -> Process:
+def process_of(model: LinearModel | LinearRegressionSGD) -> Process:
     """Numbers of a model with a linear drift and isotropic noise."""
     if isinstance(model, DysonLaguerre):
         turned = model.n_cols < model.n_rows and float(model.n_cols).is_integer()
@@ -57,6 +57,12 @@ def process_of(model: LinearModel) -> Process:
     if isinstance(model, MatrixSGD):
         n, large = sorted((model.n_rows, model.n_cols))
         return Process(n, float(large), model.weight_decay, model.diffusion, 1.0)
+    if isinstance(model, LinearRegressionSGD):
+        raise UsageError(
+            "the discrete recursion of LinearRegressionSGD has no theory of its spectrum; give its diffusion, "
+            "model.diffusion_model(), in the clock learning_rate*step (its tail index is another one, see "
+            "sdespec.theory.tail_index_kesten)"
+        )
     raise UsageError(f"{type(model).__name__} has no linear theory; give a DysonLaguerre or a MatrixSGD")
 
 

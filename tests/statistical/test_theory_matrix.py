@@ -14,6 +14,7 @@ from sdespec.laws import GaussianMatrixEnsemble, MatrixFEnsemble
 from sdespec.models import (
     IsotropicNoise,
     LeftMultiplicativeNoise,
+    LinearRegressionSGD,
     MatrixSGD,
     QuadraticLoss,
     RightMultiplicativeNoise,
@@ -195,3 +196,7 @@ def test_what_has_no_theory_says_so():
     with pytest.raises(UsageError, match="give matrices"):
         predict(MatrixSGD(2, 3, 1.0, two[0]), [1.0], initial={"eigenvalue": [1.0, 0.0]})
     assert isinstance(transition_ensemble(MatrixSGD(2, 3, 1.0, two[0]), 1.0), GaussianMatrixEnsemble)
+    recursion = LinearRegressionSGD(2, 3, 0.1, 4)
+    with pytest.raises(UsageError, match=r"model.diffusion_model\(\)"):
+        predict(recursion, [1.0])
+    assert predict(recursion.diffusion_model(), [1.0]).trace_mean.item() == 0.0

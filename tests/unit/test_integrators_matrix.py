@@ -202,23 +202,25 @@ def test_the_flow_of_a_loss():
 
 
 @pytest.mark.parametrize(
-    ("model", "method", "order"),
+    ("model", "method", "order", "strong", "weak"),
     [
-        (MatrixSGD(2, 3, 1.0, SeparableNoise(ROWS, COLS)), "exact", math.inf),
-        (MatrixSGD(2, 3, 1.0, loss=QUADRATIC), "exact", math.inf),
-        (MatrixSGD(2, 3, 1.0, loss=SpectralLoss(np.tanh)), "strang", 2.0),
-        (MatrixSGD(2, 3, 1.0, loss=double_well), "sra1", 1.5),
-        (MatrixSGD(2, 3, 1.0, ScalarMultiplicativeNoise(0.1)), "milstein", 1.0),
-        (MatrixSGD(2, 3, 1.0, LeftMultiplicativeNoise(0.1)), "euler", 1.0),
-        (MatrixSGD(2, 3, 1.0, (IsotropicNoise(1.0), ScalarMultiplicativeNoise(0.1))), "euler", 1.0),
-        (MatrixSGD(2, 3, 1.0, LeftMultiplicativeNoise(0.1), double_well), "euler", 1.0),
+        (MatrixSGD(2, 3, 1.0, SeparableNoise(ROWS, COLS)), "exact", math.inf, math.inf, math.inf),
+        (MatrixSGD(2, 3, 1.0, loss=QUADRATIC), "exact", math.inf, math.inf, math.inf),
+        (MatrixSGD(2, 3, 1.0, loss=SpectralLoss(np.tanh)), "strang", 2.0, None, 2.0),
+        (MatrixSGD(2, 3, 1.0, loss=double_well), "sra1", 1.5, 1.5, 2.0),
+        (MatrixSGD(2, 3, 1.0, ScalarMultiplicativeNoise(0.1)), "milstein", 1.0, 1.0, 1.0),
+        (MatrixSGD(2, 3, 1.0, LeftMultiplicativeNoise(0.1)), "euler", 1.0, 0.5, 1.0),
+        (MatrixSGD(2, 3, 1.0, (IsotropicNoise(1.0), ScalarMultiplicativeNoise(0.1))), "euler", 1.0, 0.5, 1.0),
+        (MatrixSGD(2, 3, 1.0, LeftMultiplicativeNoise(0.1), double_well), "euler", 1.0, 0.5, 1.0),
     ],
 )
-def test_auto_takes_the_method_that_the_structure_allows(model, method, order):
+def test_auto_takes_the_method_that_the_structure_allows(model, method, order, strong, weak):
     step = {} if method == "exact" else {"time_step": 0.1}
     run = simulate(model, [0.2], seed=0, **step)
     assert run.attrs["method"] == method
     assert run.attrs["method_order"] == order
+    assert run.attrs.get("method_strong_order") == strong
+    assert run.attrs["method_weak_order"] == weak
     if step:
         with pytest.raises(UsageError, match=f"method '{method}' needs a time_step"):
             simulate(model, [0.2], seed=0)

@@ -28,6 +28,11 @@ def test_statistics_are_those_of_the_stored_replicates(model, options, batch):
     np.testing.assert_allclose(found.trace_mean.values[0], traces.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.trace_variance.values[0], traces.var(axis=0, ddof=1), rtol=1e-10)
     np.testing.assert_allclose(found.trace_mean_stderr.values[0], traces.std(axis=0, ddof=1) / 10, rtol=1e-10)
+    apart = traces - traces.mean(axis=0)
+    fourth, variance = (apart**4).mean(axis=0), traces.var(axis=0, ddof=1)
+    error = np.sqrt((fourth - 97 / 99 * variance**2) / 100)
+    np.testing.assert_allclose(found.trace_variance_stderr.values[0], error, rtol=1e-9)
+    np.testing.assert_array_equal(found.attrs["bin_edges"], EDGES)
     for i in range(2):
         counts = np.histogram(values[:, i], EDGES)[0]
         np.testing.assert_allclose(found.density.values[0, i], counts / 300 / np.diff(EDGES), rtol=1e-12)
