@@ -66,8 +66,8 @@ def predict(
 
     A MatrixSGD with a QuadraticLoss or separable noise is a Gaussian matrix with a mean and a covariance: trace,
     density, edges and outliers, from an initial *matrix*; only the trace where several noises are not separable
-    together. Noise that multiplies the matrix has the mean of the trace, and beside isotropic noise on the right the
-    density of the stationary law. Other losses have no theory.
+    together. Noise that multiplies the matrix has the mean of the trace; without a loss and beside isotropic noise also
+    its variance and, for noise on one side, the density of the stationary law. Other losses have no theory.
 
     References
     ----------

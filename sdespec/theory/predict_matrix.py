@@ -25,6 +25,7 @@ from sdespec.models import (
 )
 from sdespec.theory._process import checked_grid, clock_of
 from sdespec.theory.equivalent import GaussianEquivalent, gaussian_equivalent
+from sdespec.theory.trace_moments import trace_mean_of, trace_variance_of
 from sdespec.theory.transition import GaussianTransition, linear_transition
 
 __all__ = ["MatrixProcess", "matrix_process", "predict_matrix"]
@@ -68,16 +69,28 @@ class MatrixProcess:
     def trace_mean(self, start: np.ndarray, time: float) -> float:
         r"""Mean trace where noise multiplies the matrix; infinite where it grows for ever.
 
-        .. math:: \dot E = (-2g + 2 k_R m + 2 k_L n + 2 d) E + \mathrm{tr} A\, \mathrm{tr} C
+        Without a loss :math:`\dot E = (-2g + 2 k_R m + 2 k_L n + 2 d) E + \mathrm{tr} A\, \mathrm{tr} C`.
         """
-        n, m = start.shape
-        rate = -2.0 * self.model.weight_decay + 2.0 * (self.right * m + self.left * n + self.scalar)
-        gain = sum(float(np.trace(rows) * np.trace(cols)) for rows, cols in self.additive)
-        square = float((start**2).sum())
-        if math.isinf(time):
-            return -gain / rate if rate < 0.0 else math.inf
-        grown = math.expm1(rate * time) / rate if rate else time
-        return math.exp(rate * time) * square + gain * grown
+        if self.model.loss is None:
+            n, m = start.shape
+            rate = 2.0 * (self.right * m + self.left * n + self.scalar - self.model.weight_decay)
+            gain = sum(float(np.trace(rows) * np.trace(cols)) for rows, cols in self.additive)
+            if math.isinf(time):
+                return -gain / rate if rate < 0.0 else math.inf
+            grown = math.expm1(rate * time) / rate if rate else time
+            return math.exp(rate * time) * float((start**2).sum()) + gain * grown
+        added = sum((float(np.trace(rows)) * cols for rows, cols in self.additive), np.zeros_like(self.decay))
+        strengths = {"right": self.right, "left": self.left, "scalar": self.scalar}
+        return trace_mean_of(start, time, decay=self.decay, force=self.force, added=added, **strengths)
+
+    def trace_variance(self, start: np.ndarray, time: float) -> float | None:
+        """Variance of the trace where noise multiplies the matrix; known beside isotropic noise, without a loss."""
+        model = self.model
+        if model.loss is not None or model.of_kind(SeparableNoise):
+            return None
+        diffusion = sum(noise.diffusion for noise in model.of_kind(IsotropicNoise))
+        strengths = {"right": self.right, "left": self.left, "scalar": self.scalar}
+        return trace_variance_of(start, time, decay=model.weight_decay, diffusion=diffusion, **strengths)
 
     def stationary(self) -> GaussianMatrixEnsemble | MatrixFEnsemble:
         """Stationary ensemble.
@@ -91,7 +104,8 @@ class MatrixProcess:
         model.require_stationary()
         if not self.multiplicative:
             return self.transition(np.zeros((model.n_rows, model.n_cols)), math.inf).ensemble
-        isotropic = all(not isinstance(noise, (SeparableNoise, ScalarMultiplicativeNoise)) for noise in model.noises)
+        others = (SeparableNoise, ScalarMultiplicativeNoise)
+        isotropic = model.loss is None and not any(isinstance(noise, others) for noise in model.noises)
         diffusion = sum(float(rows[0, 0] * cols[0, 0]) for rows, cols in self.additive) / 2.0
         if isotropic and diffusion > 0.0 and (self.right == 0.0 or self.left == 0.0):
             n, m, k = model.n_rows, model.n_cols, self.right + self.left
@@ -99,8 +113,8 @@ class MatrixProcess:
             degrees = model.weight_decay / k + 1.0 + (n - m if self.right else 0)
             return MatrixFEnsemble(n, m, degrees, diffusion / k)
         raise UsageError(
-            "the stationary ensemble is known for additive noise, and for isotropic noise beside noise that multiplies "
-            "the matrix from one side; simulate the other ones"
+            "the stationary ensemble is known for additive noise, and without a loss for isotropic noise beside noise "
+            "that multiplies the matrix from one side; simulate the other ones"
         )
 
 
@@ -110,7 +124,7 @@ def matrix_process(model: MatrixSGD) -> MatrixProcess:
     Parameters
     ----------
     model : MatrixSGD
-        With no loss or a QuadraticLoss; with a QuadraticLoss all noise must be additive.
+        With no loss or a QuadraticLoss.
 
     Returns
     -------
@@ -119,7 +133,7 @@ def matrix_process(model: MatrixSGD) -> MatrixProcess:
     Raises
     ------
     UsageError
-        If its drift is not linear, or noise multiplies it under a loss.
+        If its drift is not linear.
     """
     n, m = model.n_rows, model.n_cols
     additive: list[tuple[np.ndarray, np.ndarray]] = []
@@ -138,10 +152,7 @@ def matrix_process(model: MatrixSGD) -> MatrixProcess:
     elif model.loss is not None:
         raise UsageError(f"loss is {model.loss!r}; only None and QuadraticLoss have a theory: simulate the other ones")
     right, left, scalar = strength.values()
-    found = MatrixProcess(model, decay, force, tuple(additive), right, left, scalar)
-    if found.multiplicative and model.loss is not None:
-        raise UsageError("noise that multiplies the matrix has a theory without a loss only; simulate it")
-    return found
+    return MatrixProcess(model, decay, force, tuple(additive), right, left, scalar)
 
 
 def predict_matrix(
@@ -236,12 +247,19 @@ def _gaussian(
 def _multiplicative(
     process: MatrixProcess, start: np.ndarray, at: list[float], grid: np.ndarray | None
 ) -> tuple[dict[str, Any], np.ndarray | None]:
-    """The mean trace, and the density of the stationary law where it is known."""
+    """Moments of the trace, and the density of the stationary law where it is known."""
     run = ("layer", "time")
     variables: dict[str, Any] = {"trace_mean": (run, [[process.trace_mean(start, time) for time in at]])}
+    spread = [process.trace_variance(start, time) for time in at]
+    if None not in spread:
+        variables["trace_variance"] = (run, [spread])
     if not any(math.isinf(time) for time in at):
         return variables, None
-    ensemble = process.stationary()
+    process.model.require_stationary()
+    try:
+        ensemble = process.stationary()
+    except UsageError:  # it exists, but its density is not known
+        return variables, None
     bulk = ensemble.bulk if isinstance(ensemble, MatrixFEnsemble) else gaussian_equivalent(ensemble)
     ends = bulk.edges if isinstance(bulk, GaussianEquivalent) else bulk.support()
     points = _grid([ends], start, grid)

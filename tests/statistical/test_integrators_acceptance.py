@@ -91,7 +91,6 @@ def test_a_relaxed_simulation_is_marchenko_pastur():
     ("model", "options", "count"),
     [
         (DysonLaguerre(3, 3, 0.5, 0.5), {}, 10_000),
-        (DysonLaguerre(3, 4, 0.5, 0.5), {}, 10_000),
         (MatrixSGD(3, 4, 0.5, IsotropicNoise(0.5), SpectralLoss(np.tanh)), {"time_step": 0.01}, 10_000),
     ],
 )

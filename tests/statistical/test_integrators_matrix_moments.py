@@ -5,6 +5,7 @@ Means are allowed 4.5 standard errors (probability 7e-6 each); every planted err
 
 import math
 
+import numba
 import numpy as np
 import pytest
 
@@ -156,3 +157,35 @@ def test_drift_and_covariances_of_the_eigenvalues_in_one_step_of_the_kernel():
     plain = [q @ np.diag(np.diag(q.T @ one @ q)) @ q.T for q, one in ((u, ROWS), (v, COLS))]
     assert min(worst(plain[0], COLS, g)) > 4.5
     assert min(worst(ROWS, plain[1], g)) > 4.5
+
+
+# --- weak order of SRA1 --------------------------------------------------------------------------------------------
+
+
+@numba.njit
+def _linear(w):
+    return 3.0 * w
+
+
+def test_sra1_has_weak_order_two():
+    """E tr S for the gradient 3 W hits the mean of the scheme at steps .25 and .125, and that mean has order two.
+
+    30 000 replicates, false-alarm rate 1.4e-5. Planted: the mean of Euler's scheme, and at the coarse step the exact one.
+    """
+    model, rate, start = MatrixSGD(2, 3, 0.0, IsotropicNoise(0.5), _linear), 3.0, float((START**2).sum())
+
+    def after(factor, gained, count):
+        return factor**count * start + 6 * gained * (1 - factor**count) / (1 - factor)
+
+    def own(count):
+        a = rate / count
+        return after((1 - a + a * a / 2) ** 2, ((1 - a / 2) ** 2 + a * a / 12) / count, count)
+
+    exact = after(math.exp(-2 * rate), -math.expm1(-2 * rate) / (2 * rate), 1)
+    for count in (4, 8):
+        options = {"seed": 1, "replicates": 30_000, "initial": START, "method": "sra1", "time_step": 1 / count}
+        traces = simulate(model, [1.0], **options).eigenvalue.values[0, :, 0].sum(axis=1)
+        assert _score(traces, own(count)) < 4.5
+        assert _score(traces, after((1 - rate / count) ** 2, 1 / count, count)) > 4.5
+        assert count == 8 or _score(traces, exact) > 4.5
+    assert 3.9 < (own(32) - exact) / (own(64) - exact) < 4.2

@@ -32,7 +32,6 @@ CASES = {
     "scalar": (ScalarMultiplicativeNoise, (IsotropicNoise(0.2), SeparableNoise(ROWS, COLS)), None),
     "scalar, loss": (ScalarMultiplicativeNoise, (SeparableNoise(ROWS, COLS),), PULL),
     "right": (RightMultiplicativeNoise, (IsotropicNoise(0.1), SeparableNoise(ROWS, EYE)), None),
-    "right, loss": (RightMultiplicativeNoise, (SeparableNoise(ROWS, EYE),), PULL),
     "left": (LeftMultiplicativeNoise, (IsotropicNoise(0.1), SeparableNoise(ALIKE, COLS)), PULL),
 }
 
@@ -81,8 +80,8 @@ def _second_moments(name, strength=0.1, scale=1.0):
 
 @pytest.mark.parametrize("name", CASES)
 def test_second_moments_of_stationary_draws(name):
-    """All of E W W^T and E W^T W at 40 000 draws. Planted: 5 % in the additive, 80 % in the multiplicative noise."""
-    w = _weights(_model(name), [0.0], 40_000, 3, initial="stationary")
+    """All of E W W^T and E W^T W at 25 000 draws. Planted: 5 % in the additive, 80 % in the multiplicative noise."""
+    w = _weights(_model(name), [0.0], 25_000, 3, initial="stationary")
     products = [np.einsum("ria,rja->rij", w, w), np.einsum("ria,rib->rab", w, w)]
 
     def worst(**changed):
@@ -102,7 +101,7 @@ def test_second_moments_of_stationary_draws(name):
 def test_stationary_draws_stay_as_they_are(name):
     """After a tenth of a unit of time: both eigenvalues, the share of the first row, an entry.
 
-    Planted: a start from the law of five times the multiplicative noise, which has not yet come to rest.
+    Planted: a start from the law of three times the multiplicative noise (1.4 times the additive noise beside scalar noise).
     """
     model = _model(name)
 
@@ -110,13 +109,12 @@ def test_stationary_draws_stay_as_they_are(name):
         values = np.linalg.svd(w, compute_uv=False)
         return values[:, 0], values[:, 1], (w[:, 0] ** 2).sum(axis=1) / (w**2).sum(axis=(1, 2)), w[:, 1, 2]
 
-    at_rest = numbers(_weights(model, [0.0], 10_000, 5, initial="stationary"))
-    other = _weights(
-        _model(name, strength=0.5 if name.startswith("scalar") else 0.3), [0.0], 6000, 6, initial="stationary"
-    )
+    at_rest = numbers(_weights(model, [0.0], 6000, 5, initial="stationary"))
+    wrong = {"scale": 1.4} if name.startswith("scalar") else {"strength": 0.3}
+    other = _weights(_model(name, **wrong), [0.0], 4000, 6, initial="stationary")
 
     def p_value(start):
-        later = numbers(_weights(model, [0.1], 6000, 7, initial=start))
+        later = numbers(_weights(model, [0.1], 4000, 7, initial=start))
         return min(stats.ks_2samp(a, b).pvalue for a, b in zip(at_rest, later, strict=True))
 
     assert p_value("stationary") > 1e-3 / 4
