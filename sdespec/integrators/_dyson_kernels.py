@@ -26,19 +26,13 @@ def _gradient(
     for k in range(n):
         slope[k] = y[k] * (1.0 + shrink) - x[k] - inverse / y[k]
         curvature[k] = 1.0 + shrink + inverse / (y[k] * y[k])
-    for k in range(n):
-        own, square = y[k], y[k] * y[k]
-        pushed, bent = 0.0, 0.0
-        for j in range(k):
-            other = y[j]
-            one = pair / ((own - other) * (own + other))
-            both = one * one * over * (square + other * other)
-            pushed += one
-            bent += both
-            slope[j] += one * other
-            curvature[j] += both
-        slope[k] -= pushed * own
-        curvature[k] += bent
+    for j in range(n):  # this order leaves no sum in the inner loop, so it vectorises
+        other, square = y[j], y[j] * y[j]
+        for k in range(n):
+            gap = (y[k] - other) * (y[k] + other)
+            one = pair / gap if gap != 0.0 else 0.0
+            slope[k] -= one * y[k]
+            curvature[k] += one * one * over * (square + y[k] * y[k])
     return float(np.sqrt((slope * slope).sum()))
 
 
