@@ -113,11 +113,12 @@ def simulate(
     =======  ==================  =====
     beta     method              ratio
     =======  ==================  =====
-    0.5      strang              3.4
-    1.5      strang              9.5
+    0.5      strang              2.4
+    1.5      strang              9
     2        exact, complex      2.3
-    2.5      strang              11
-    4        exact, quaternion   7.8
+    2.5      strang              10
+    3        strang              12
+    4        exact, quaternion   8
     =======  ==================  =====
 
     References
