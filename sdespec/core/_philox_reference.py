@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
 
-__all__ = ["chi_square", "log", "normal", "philox", "uniform"]
+import numpy as np
+from scipy import special
+
+__all__ = ["chi_square", "log", "normal", "philox", "poisson", "uniform"]
 
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -96,5 +99,31 @@ def chi_square(degrees: np.ndarray, words_of: object, tag: int) -> np.ndarray:
             bound = 0.5 * z * z + d - d * v + d * log(np.array(v)) if v > 0.0 else -np.inf
             if log(uniform(words[0], words[1])) < bound:
                 out[i] = 2.0 * d * v
+                break
+    return out
+
+
+def poisson(means: np.ndarray, words_of: object, tag: int) -> np.ndarray:
+    """Poisson numbers; ``words_of(entry, tag)`` gives the words of a block."""
+    assert callable(words_of)
+    out = np.empty(len(means))
+    for i, mean in enumerate(means):
+        if mean < 10.0:
+            words = words_of(i, tag)
+            sums = np.cumsum(np.exp(special.xlogy(np.arange(200), mean) - mean - special.gammaln(np.arange(1, 201))))
+            out[i] = np.searchsorted(sums, uniform(words[0], words[1]))
+            continue
+        b = 0.931 + 2.53 * np.sqrt(mean)
+        a = 0.02483 * b - 0.059
+        for attempt in itertools.count(tag):
+            words = words_of(i, attempt)
+            u, v = uniform(words[0], words[1]) - 0.5, uniform(words[2], words[3])
+            rest = 0.5 - abs(u)
+            count = np.floor((2.0 * a / rest + b) * u + mean + 0.43)
+            level = np.log(v * (1.1239 + 1.1328 / (b - 3.4)) / (a / rest**2 + b))
+            inside = count >= 0.0 and not (rest < 0.013 and v > rest)
+            surely = rest >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2.0)
+            if surely or (inside and level <= count * np.log(mean) - mean - special.gammaln(count + 1.0)):
+                out[i] = count
                 break
     return out

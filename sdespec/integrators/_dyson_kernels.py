@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from sdespec.core._philox import fill_chi_square, fill_normal
+from sdespec.core._philox import fill_chi_square, fill_normal, fill_poisson
 from sdespec.core.jit import kernel
 from sdespec.integrators._kernels import exact_spectra
 
 __all__ = ["implicit_root", "implicit_steps", "repulsion_flow", "splitting_paths"]
 
 _CHI = np.uint64(1 << 25)  # as in the exact steps
+_POISSON = np.uint64(1 << 27)
+_LEAST = 1e-150  # values of a dimension near zero may underflow, and the flow needs positive ones
 _NEWTON = 60
 _ROOT, _FLOW = 1e-10, 1e-9  # gradient over size of the point: of an implicit step, and of the flow
-_HALVINGS = 40
+_HALVINGS, _PATIENCE = 400, 4
 
 
 @kernel
@@ -130,8 +132,9 @@ def _spread(x: np.ndarray, inverse: float, pair: float, y: np.ndarray) -> None:
 def repulsion_flow(x: np.ndarray, length: float, inverse: float, pair: float) -> int:
     """Follow dx_k/dt = inverse / x_k + pair sum_j x_k / (x_k^2 - x_j^2) in place, by the implicit midpoint rule.
 
-    It is exact for one value, and for two far from the others. Where a step would leave the chamber it is halved; the
-    number of Newton steps, or -1 where they do not suffice.
+    It is exact for one value, and for two far from the others. Where a step would leave the chamber it is halved, and
+    after some halvings, as where a value is pressed against zero, taken by the implicit Euler rule, which cannot leave
+    it. The number of Newton steps, or -1 where they do not suffice.
     """
     if inverse == 0.0 and (pair == 0.0 or x.shape[0] == 1):
         return 0
@@ -152,13 +155,24 @@ def repulsion_flow(x: np.ndarray, length: float, inverse: float, pair: float) ->
             halvings += 1
             if halvings > _HALVINGS:
                 return -1
-            step = 0.5 * h
-            continue
+            if used < 0 or halvings % _PATIENCE != 0:
+                step = 0.5 * h
+                continue
         for k in range(n):
-            x[k] = 2.0 * y[k] - x[k]
-        left -= h
+            x[k] = 2.0 * y[k] - x[k] if inside else y[k]
+        left -= h if inside else 0.5 * h
         total += used
     return total
+
+
+@kernel
+def _contracting_flow(x: np.ndarray, length: float, inverse: float, pair: float, decay: float) -> int:
+    """The same with - decay x_k: the flow without it over a changed time, and a factor."""
+    if decay == 0.0:
+        return repulsion_flow(x, length, inverse, pair)
+    found = repulsion_flow(x, 0.5 * np.expm1(2.0 * decay * length) / decay, inverse, pair)
+    x *= np.exp(-decay * length)
+    return found
 
 
 @kernel
@@ -184,15 +198,25 @@ def _bessel_step(
     x: np.ndarray, dimension: float, factor: float, deviation: float, step: np.uint64, replicate: np.uint64,
     tag: np.uint64, key0: np.uint64, key1: np.uint64,
 ) -> None:  # fmt: skip
-    """Ascending values after an exact step of independent Bessel processes."""
+    """Ascending values after an exact step of independent Bessel processes.
+
+    Their squares are noncentral chi-squares: a squared shifted normal and the other degrees, or, below one degree, a
+    chi-square whose degrees are raised by twice a Poisson number.
+    """
     n = x.shape[0]
-    normal, chi = np.empty(n), np.zeros(n)
-    fill_normal(normal, 0, step, replicate, tag, key0, key1)
-    if dimension > 1.0:
-        fill_real_chi_square(chi, np.full(n, dimension - 1.0), step, replicate, tag + _CHI, key0, key1)
+    normal, chi = np.zeros(n), np.zeros(n)
+    if dimension >= 1.0:
+        fill_normal(normal, 0, step, replicate, tag, key0, key1)
+        for i in range(n):
+            normal[i] = factor * x[i] / deviation + normal[i]
+        if dimension > 1.0:
+            fill_real_chi_square(chi, np.full(n, dimension - 1.0), step, replicate, tag + _CHI, key0, key1)
+    else:
+        raised = np.empty(n)
+        fill_poisson(raised, 0.5 * (factor * x / deviation) ** 2, step, replicate, tag + _POISSON, key0, key1)
+        fill_real_chi_square(chi, dimension + 2.0 * raised, step, replicate, tag + _CHI, key0, key1)
     for i in range(n):
-        moved = factor * x[i] + deviation * normal[i]
-        x[i] = np.sqrt(moved * moved + deviation * deviation * chi[i])
+        x[i] = max(deviation * np.sqrt(normal[i] * normal[i] + chi[i]), _LEAST)
     x.sort()
 
 
@@ -216,7 +240,8 @@ def splitting_paths(
 
     Steps ``ends[i-1]`` to ``ends[i]`` lead to record i. Each is half a step of the repulsion that is left, a step that
     is exact in law, half a step of repulsion; neighbouring halves of one kind are one. ``kinds`` names the row of
-    ``constants`` (repulsion of the exact part, its columns or Bessel dimension, inverse, pair) of a step.
+    ``constants`` (repulsion of the exact part, its columns or Bessel dimension, inverse, pair, decay of the flow) of a
+    step.
     """
     n = out.shape[2]
     used = 0
@@ -230,8 +255,8 @@ def splitting_paths(
                 continue
             waiting = 0.0
             for k in range(first, ends[i]):
-                base, dimension, inverse, pair = constants[kinds[k]]
-                found = repulsion_flow(x, waiting + 0.5 * lengths[k], inverse, pair)
+                base, dimension, inverse, pair, decay = constants[kinds[k]]
+                found = _contracting_flow(x, waiting + 0.5 * lengths[k], inverse, pair, decay)
                 if found < 0:
                     return -1
                 used += found
@@ -244,7 +269,7 @@ def splitting_paths(
                     _bessel_step(x, dimension, factors[k], deviations[k], now, own, tag, key0, key1)
                 waiting = 0.5 * lengths[k]
                 if k + 1 == ends[i] or kinds[k + 1] != kinds[k]:
-                    found = repulsion_flow(x, waiting, inverse, pair)
+                    found = _contracting_flow(x, waiting, inverse, pair, decay)
                     if found < 0:
                         return -1
                     used += found

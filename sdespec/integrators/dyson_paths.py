@@ -24,16 +24,19 @@ _CHUNKS = 4  # per worker, for the progress
 
 
 def splitting_constants(
-    n: int, m: float, diffusion: float, beta: float, *, short: bool = False
-) -> tuple[float, float, float, float]:
+    n: int, m: float, diffusion: float, weight_decay: float, beta: float, *, short: bool = False
+) -> tuple[float, float, float, float, float]:
     r"""How a Dyson process of repulsion beta splits into one that is exact and a flow that is left.
 
-    .. math:: ds_k = \underbrace{ds_k^{(\beta_0, m_0)}}_{\text{exact}}
-        + \Big[\frac{a}{s_k} + b \sum_{j \ne k} \frac{s_k}{s_k^2 - s_j^2}\Big] dt, \qquad b = 2D(\beta - \beta_0)
+    .. math:: ds_k = \underbrace{ds_k^{(\beta_0, m_0, g - c)}}_{\text{exact}}
+        + \Big[\frac{a}{s_k} + b \sum_{j \ne k} \frac{s_k}{s_k^2 - s_j^2} - c\, s_k\Big] dt,
+        \qquad b = 2D(\beta - \beta_0)
 
-    For beta of at least 1 the exact part is the matrix, :math:`\beta_0 = 1` with as many columns :math:`m_0` as leave
-    :math:`0 \le a < D`; below 1, and over short steps, where it is as good and takes a seventh of the time, it is n
-    independent squared Bessel processes of dimension beta (m - n + 1).
+    For beta of at least 1 the exact part is the matrix, :math:`\beta_0 = 1`, with the columns of the process and the
+    share 1/beta of the decay g: its drift is the same share of the whole, but for terms of order 1/n, so that the two
+    parts commute but for the noise and even a step of the time of relaxation has no visible bias of the density. Below
+    1, and over short steps, where it is as good and takes a seventh of the time, it is n independent squared Bessel
+    processes of dimension beta (m - n + 1).
 
     Parameters
     ----------
@@ -41,27 +44,27 @@ def splitting_constants(
         Number of values.
     m : float
         Larger side.
-    diffusion, beta : float
-        D and the repulsion.
+    diffusion, weight_decay, beta : float
+        D, g and the repulsion.
     short : bool
         Whether the step is a short one.
 
     Returns
     -------
-    base, dimension, inverse, pair : float
-        :math:`\beta_0`, :math:`m_0` or the Bessel dimension, a and b.
+    base, dimension, inverse, pair, decay : float
+        :math:`\beta_0`, :math:`m_0` or the Bessel dimension, a, b and c.
 
     Examples
     --------
-    >>> splitting_constants(4, 6.0, 0.5, 2.5)
-    (1.0, 10.0, 0.25, 1.5)
+    >>> splitting_constants(4, 6.0, 0.5, 1.0, 2.5)
+    (1.0, 6.0, 2.25, 1.5, 0.6)
     """
     dimension = beta * (m - n + 1)
-    if beta < 1.0 or short:
-        return 0.0, dimension, 0.0, 2.0 * diffusion * beta
-    columns = math.floor(dimension + n - 1 + 1e-12)
-    inverse = diffusion * max(dimension - columns + n - 1, 0.0)
-    return 1.0, float(columns), inverse if inverse > 1e-12 * diffusion else 0.0, 2.0 * diffusion * (beta - 1.0)
+    if min(beta, dimension) < 1.0 or short:
+        return 0.0, dimension, 0.0, 2.0 * diffusion * beta, 0.0
+    columns = max(n, math.floor(m))
+    inverse = diffusion * (dimension - (columns - n + 1))
+    return 1.0, float(columns), inverse, 2.0 * diffusion * (beta - 1.0), weight_decay * (1.0 - 1.0 / beta)
 
 
 def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progress | None) -> Paths:
@@ -133,18 +136,20 @@ class _Steps:
         at_once = plan.from_zero and plan.lengths[0] > 0.0
         graded = [np.empty(0), *plan.graded[1:]] if at_once else plan.graded
         lengths = np.concatenate(graded)
-        factors, deviations = np.array(
-            [step_constants(plan.weight_decay, plan.diffusion, float(h)) for h in lengths]
-        ).reshape(-1, 2).T  # fmt: skip
         short = lengths <= _SHORT * plan.last_step
-        constants = [splitting_constants(n, m, plan.diffusion, plan.beta, short=one) for one in (False, True)]
+        model = (n, m, plan.diffusion, plan.weight_decay, plan.beta)
+        constants = np.array([splitting_constants(*model, short=one) for one in (False, True)])
+        decays = plan.weight_decay - constants[short.astype(int), 4]
+        factors, deviations = np.array(
+            [step_constants(float(g), plan.diffusion, float(h)) for g, h in zip(decays, lengths, strict=True)]
+        ).reshape(-1, 2).T  # fmt: skip
         return cls(
             ends=np.cumsum([len(steps) for steps in graded]),
             lengths=lengths,
             kinds=short.astype(np.int64),
             factors=np.ascontiguousarray(factors),
             deviations=np.ascontiguousarray(deviations),
-            constants=np.array(constants),
+            constants=constants,
             before=int(at_once),
         )
 

@@ -22,9 +22,11 @@ __all__ = ["METHODS", "Plan", "check_size", "clock_of", "plan_of"]
 METHODS: tuple[str, ...] = ("auto", "exact", "strang", "implicit", "euler", "sorted_euler")
 
 _MAX_BYTES = 8 << 30
-# Steps of the splitting for any repulsion, in units of the time in which the spectrum moves by its own size, and last
-# steps before a record, of that in which a value diffuses over a mean gap: at these 20 000 replicates show no bias.
-_SHARE, _LAST_SHARE = 0.2, 0.0075
+# Steps of the splitting for any repulsion, in units of the time in which the spectrum moves by its own size (below 1,
+# where its parts do not commute, and from 1 on), and last steps before a record, of that in which a value diffuses over
+# a mean gap: at these 20 000 replicates show no bias.
+_SHARE_BELOW, _SHARE, _LAST_SHARE = 0.2, 1.0, 0.0075
+_OPEN, _STEP_SHARE, _HARD_STEP_SHARE = 1.5, 0.5, 0.3  # share of the time left; with m < 1.5 n the smallest value sees 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,7 @@ class Plan:
     time_step: float
     keep_weights: bool
     last_step: float = math.inf
+    step_share: float = 1.0
 
     @property
     def rank(self) -> int:
@@ -75,7 +78,9 @@ class Plan:
     def graded(self) -> list[np.ndarray]:
         """Steps of the splitting that lead to each record: one from zero, which is exact, and none to time inf."""
         steps = [
-            graded_steps(float(length), self.time_step, self.last_step) if 0.0 < length < math.inf else np.empty(0)
+            graded_steps(float(length), self.time_step, self.last_step, self.step_share)
+            if 0.0 < length < math.inf
+            else np.empty(0)
             for length in self.lengths
         ]
         if self.from_zero and self.lengths[0] > 0.0:
@@ -169,34 +174,46 @@ def _dyson_plan(plan: Plan) -> Plan:
     dimension = plan.beta * (m - n + 1)
     if plan.keep_weights:
         raise UsageError(f"method {plan.method!r} has no matrix to save")
-    if dimension < 1.0:
-        raise UsageError(
-            f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; {plan.method!r} needs "
-            "at least 1: take more columns, or the law at one time"
-        )
     if plan.method == "implicit":
+        if dimension < 1.0:
+            raise UsageError(
+                f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; 'implicit' needs "
+                "at least 1; 'strang' does not"
+            )
         return plan
-    # root of the largest and mean of all eigenvalues at the start and at the records, for the scales of time
-    roots, means = [], []
-    spectra = plan.start.spectra
-    top, mean = (0.0, 0.0) if spectra is None else (float(spectra.max()), float(spectra.mean()))
-    for time in (0.0, *(plan.clock - plan.start.time)):
-        factor, deviation = step_constants(plan.weight_decay, plan.diffusion, float(time)) if time else (1.0, 0.0)
-        edge = math.sqrt(plan.beta) * deviation * (math.sqrt(n) + math.sqrt(m))
-        roots.append(factor * math.sqrt(top) + edge)
-        means.append(factor**2 * mean + plan.beta * m * deviation**2)
-    if plan.start.stationary:
-        variance = plan.diffusion / plan.weight_decay
-        roots, means = [math.sqrt(plan.beta * variance) * (math.sqrt(n) + math.sqrt(m))], [plan.beta * m * variance]
-    scale = min(value for value in means if value > 0.0) / (2.0 * plan.diffusion * plan.beta * m)
-    if plan.weight_decay > 0.0:
-        scale = min(scale, 0.25 / plan.weight_decay)  # at rest the smallest value shows the splitting of longer steps
-    least = min(value for value in roots if value > 0.0)
+    scale, gap = _scales(plan)
+    balanced = min(plan.beta, dimension) >= 1.0
+    step = (_SHARE if balanced else _SHARE_BELOW) * scale
     return dataclasses.replace(
         plan,
-        time_step=_SHARE * scale if math.isinf(plan.time_step) else plan.time_step,
-        last_step=_LAST_SHARE * (least / n) ** 2 / plan.diffusion,
+        time_step=step if math.isinf(plan.time_step) else plan.time_step,
+        last_step=_LAST_SHARE * min(1.0, 2.0 / plan.beta) * gap**2 / plan.diffusion,
+        step_share=_STEP_SHARE if not balanced or m >= _OPEN * n else _HARD_STEP_SHARE,
     )
+
+
+def _scales(plan: Plan) -> tuple[float, float]:
+    """Time in which the spectrum moves by its own size, and mean gap of singular values, the least of the records."""
+    n, m = plan.sides
+    if plan.start.stationary:
+        mean, spread, times = 0.0, 0.0, np.array([math.inf])
+    else:
+        assert plan.start.spectra is not None
+        values = np.sqrt(plan.start.spectra)
+        mean = float((values**2).mean())
+        spread = 2.0 * float(np.diff(np.quantile(values, [0.25, 0.75], axis=1), axis=0).min())  # blind to spikes
+        times = plan.clock - plan.start.time
+    if min(plan.beta, plan.beta * (m - n + 1)) < 1.0:
+        times = np.concatenate([[0.0], times])
+    means, gaps = [], []
+    for time in times:
+        factor, deviation = step_constants(plan.weight_decay, plan.diffusion, float(time)) if time else (1.0, 0.0)
+        means.append(factor**2 * mean + plan.beta * m * deviation**2)
+        gaps.append(math.hypot(factor * spread, 2.0 * math.sqrt(plan.beta * n) * deviation) / n)
+    scale = min((value for value in means if value > 0.0), default=1.0) / (2.0 * plan.diffusion * plan.beta * m)
+    if plan.weight_decay > 0.0:
+        scale = min(scale, 0.25 / plan.weight_decay)  # at rest the smallest value shows the splitting of longer steps
+    return scale, min((value for value in gaps if value > 0.0), default=1.0)
 
 
 def _whole_cols(n_rows: int, n_cols: float) -> int:

@@ -47,19 +47,20 @@ def euler_step_count(length: float, time_step: float) -> int:
     return math.ceil(length / time_step * (1.0 - 1e-12))
 
 
-def graded_steps(length: float, time_step: float, last: float) -> np.ndarray:
-    """Equal steps over a length, none longer than ``time_step``, the last one halved until it is at most ``last``.
+def graded_steps(length: float, time_step: float, last: float, share: float) -> np.ndarray:
+    """Steps over a length, none longer than ``time_step`` or than a share of what is left, until it is ``last``.
 
     Gaps between neighbours forget a step of length h on scales above the root of h: the short steps before a record
     give them their law there, at a cost that grows with the logarithm only.
 
     Examples
     --------
-    >>> graded_steps(1.0, 0.5, 0.2)
+    >>> graded_steps(1.0, 0.5, 0.2, 0.5)
     array([0.5  , 0.25 , 0.125, 0.125])
     """
-    count = euler_step_count(length, time_step)
-    step = length / count
-    halvings = max(0, math.ceil(math.log2(step / last))) if last < step else 0
-    tail = [step / 2.0**k for k in range(1, halvings + 1)] + [step / 2.0**halvings]
-    return np.array([step] * (count - 1) + tail)
+    steps, left = [], length
+    while min(share * left, time_step) > last:
+        steps.append(min(share * left, time_step))
+        left -= steps[-1]
+    count = euler_step_count(left, min(last, time_step))
+    return np.array(steps + [left / count] * count)

@@ -70,7 +70,7 @@ def main() -> None:
         count = {8: 2000, 32: 200, 128: 8}[n]
         exact = seconds(DysonLaguerre(n, 2.0 * n, 1.0, 1.0), count, start)
         row: dict[str, float] = {"exact_us": 1e6 * exact}
-        for beta in (0.5, 1.5, 2.0, 2.5, 4.0):
+        for beta in (0.5, 1.5, 2.0, 2.5, 3.0, 4.0):
             row[f"beta_{beta}"] = seconds(DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta), count, start) / exact
         for beta in (2.0, 4.0):
             model = DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sdespec.integrators import plan, simulate
+from sdespec.integrators import dyson_paths, plan, simulate
 from sdespec.laws import BetaLaguerre, LaguerreEnsemble
 from sdespec.models import DysonLaguerre
 from sdespec.theory import log_elementary_moment
@@ -122,7 +122,7 @@ def test_the_stationary_law_stays(n, m, beta):
 
 
 def test_the_smallest_value_keeps_its_law_at_rest(monkeypatch):
-    """24 values, 12 000 replicates at the default steps: all statistics; planted: steps of twice the length are seen."""
+    """24 values, 12 000 replicates at the default steps: all statistics; planted: independent values over all steps."""
     model = _model(24, 40.0, 2.5)
     options = {"seed": 6, "replicates": 12_000, "initial": "stationary"}
     exact = _statistics(LaguerreEnsemble(24, 40.0, 1.0, beta=2.5).rvs(12_000, seed=78))
@@ -132,8 +132,55 @@ def test_the_smallest_value_keeps_its_law_at_rest(monkeypatch):
         return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
 
     assert least() > LIMIT / len(exact)
-    monkeypatch.setattr(plan, "_SHARE", 0.4)
+    monkeypatch.setattr(dyson_paths, "_SHORT", 1e9)
+    assert least() < 1e-6
+
+
+def test_long_steps_need_proportional_drifts(monkeypatch):
+    """The same with an exact part of other columns, whose drift is no share of the whole: the trace and more are off."""
+    options = {"seed": 6, "replicates": 12_000, "initial": "stationary", "method": "strang"}
+    exact = _statistics(LaguerreEnsemble(24, 40.0, 1.0, beta=2.5).rvs(12_000, seed=78))
+    real = dyson_paths.splitting_constants
+
+    def unbalanced(n: int, m: float, d: float, g: float, beta: float, *, short: bool) -> tuple[float, ...]:
+        base, _, _, pair, _ = real(n, m, d, g, beta, short=False)
+        columns = math.floor(beta * (m - n + 1) + n - 1)
+        left = d * (beta * (m - n + 1) - (columns - n + 1))
+        return real(n, m, d, g, beta, short=True) if short else (base, float(columns), left, pair, 0.0)
+
+    monkeypatch.setattr(dyson_paths, "splitting_constants", unbalanced)
+    found = _statistics(simulate(_model(24, 40.0, 2.5), [0.5], **options).eigenvalue.values[0, :, 0])
+    assert min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True)) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("values", "time"),
+    [([400.0, *np.linspace(20.0, 1.0, 7)], 0.3), ([1.0] * 8, 0.5), ([1e-3] * 8, 1.0)],
+    ids=["spike", "equal", "tiny"],
+)
+def test_law_from_any_start(values, time, monkeypatch):
+    """Repulsion 2, 20 000 replicates against complex matrices; steps graded to a gap ten times as wide are caught."""
+    exact = _statistics(_complex(8, 9, np.array(values), time, 20_000))
+    options = {"seed": 2, "replicates": 20_000, "initial": {"eigenvalue": values}, "method": "strang"}
+
+    def least() -> float:
+        found = _statistics(simulate(_model(8, 9.0, 2.0), [time], **options).eigenvalue.values[0, :, 0])
+        return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+
+    assert least() > LIMIT / len(exact)
+    monkeypatch.setattr(plan, "_LAST_SHARE", 100.0 * plan._LAST_SHARE)
     assert least() < 1e-4
+
+
+@pytest.mark.parametrize(("n", "m", "beta"), [(8, 8.0, 0.5), (6, 5.4, 2.0)])
+def test_dimensions_below_one(n, m, beta):
+    """The smallest value touches zero: one-body law at rest within the sampling error and .003, not that of beta + .1."""
+    run = simulate(_model(n, m, beta), [0.5], seed=3, replicates=15_000, initial="stationary", method="strang")
+    found = run.eigenvalue.values.ravel()
+    for other, right in ((beta, True), (beta + 0.1, False)):
+        exact = LaguerreEnsemble(n, m, 1.0, beta=other).rvs(15_000, seed=5).ravel()
+        distance = stats.ks_2samp(exact, found).statistic
+        assert distance < 0.003 + 2.0 / math.sqrt(len(found)) if right else distance > 0.015
 
 
 @pytest.mark.parametrize("c", [0.5, 2.0])

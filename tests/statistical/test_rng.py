@@ -6,10 +6,11 @@ scores in the file, a sound generator fails with a probability near 1e-3.
 
 import numpy as np
 import pytest
-from scipy.special import chdtr, kolmogorov, ndtr
+from scipy.special import chdtr, kolmogorov, ndtr, pdtr
 
+from sdespec.core._philox import fill_poisson
 from sdespec.core._philox_reference import normal
-from sdespec.core.rng import chi_square, standard_normal
+from sdespec.core.rng import chi_square, standard_normal, words_of
 
 N = 1_000_000
 
@@ -69,6 +70,19 @@ def test_tails_have_their_mass():
 def test_chi_squares(degree):
     found = chi_square(np.full(200_000, float(degree)), seed=4, replicate=0)
     assert _ks(found, lambda x: chdtr(degree, x)) > 1e-6
+
+
+@pytest.mark.parametrize("mean", [0.05, 3.0, 9.9, 10.0, 40.0, 3000.0])
+def test_poisson_numbers(mean):
+    """Randomized distribution function uniform by KS, above 1e-6; a mean 2 % larger is caught."""
+    size = 200_000
+    out, jitter = np.empty(size), np.random.default_rng(0).random(size)
+    fill_poisson(out, np.full(size, mean), *words_of(seed=5, replicate=0, step=0))
+    for other, right in ((mean, True), (mean * 1.02 + 0.01, False)):
+        levels = pdtr(out, other) - jitter * (
+            pdtr(out, other) - np.where(out > 0, pdtr(np.maximum(out - 1, 0), other), 0)
+        )
+        assert bool(_ks(levels, lambda u: u) > 1e-6) is right
 
 
 def test_planted_bugs_are_seen():

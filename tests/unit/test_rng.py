@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdespec.core import _philox_reference as reference
-from sdespec.core._philox import BLOCKS
+from sdespec.core._philox import BLOCKS, fill_poisson
 from sdespec.core.errors import UsageError
 from sdespec.core.rng import FIELDS, chi_square, key_of, standard_normal, words_of
 
@@ -46,6 +46,10 @@ def test_the_kernel_equals_its_twin_to_the_bit():
     found = chi_square(degrees, seed=SEED, replicate=REPLICATE, step=STEP, purpose=PURPOSE)
     expected = reference.chi_square(degrees, lambda i, tag: _words(i, tag), 0)
     assert np.array_equal(found, expected)
+    means = np.array([0.0, 0.3, 4.0, 9.9, 10.0, 70.0, 1e5] * 20)
+    out = np.empty(len(means))
+    fill_poisson(out, means, *words_of(seed=SEED, replicate=REPLICATE, step=STEP, purpose=PURPOSE))
+    assert np.array_equal(out, reference.poisson(means, lambda i, tag: _words(i, tag), 0))
 
 
 @pytest.mark.parametrize("change", ["seed", "replicate", "step", "purpose"])
