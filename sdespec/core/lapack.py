@@ -29,7 +29,9 @@ def _routine(module: str, name: str, arguments: int) -> Callable[..., None]:
 _dgesdd = _routine("scipy.linalg.cython_lapack", "dgesdd", 14)
 _zgesdd = _routine("scipy.linalg.cython_lapack", "zgesdd", 15)
 _dsyev = _routine("scipy.linalg.cython_lapack", "dsyev", 9)
+_zheev = _routine("scipy.linalg.cython_lapack", "zheev", 10)
 _dsyrk = _routine("scipy.linalg.cython_blas", "dsyrk", 10)
+_zherk = _routine("scipy.linalg.cython_blas", "zherk", 10)
 
 _EPSILON = float(np.finfo(np.float64).eps)
 _ACCURACY = 1e-12
@@ -71,6 +73,14 @@ def _singular_values(
 
 
 @kernel
+def _gram_serves(small: int, large: int) -> bool:
+    """Whether the Gram matrix saves time and is accurate for a random matrix of these sides."""
+    aspect = np.sqrt(small / large)
+    spread = max(((1.0 - aspect) / (1.0 + aspect)) ** 2, 0.25 / small**2)  # smallest over largest
+    return bool((small >= _GRAM_SIDE or large >= _GRAM_WIDE * small) and spread * _ACCURACY > _EPSILON)
+
+
+@kernel
 def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     """Squared singular values in descending order; the C-contiguous matrix is overwritten; LAPACK's info is returned.
 
@@ -84,9 +94,7 @@ def squared_singular_values(matrix: np.ndarray, out: np.ndarray) -> int:
     # Fortran sees the transpose: sides, smaller and larger side, a leading dimension of 1, workspace, info
     numbers = np.array([cols, rows, small, large, 1, work.shape[0], 0], dtype=np.int32)
     letters = np.array([78, 76, 84], dtype=np.uint8)  # N, L, T
-    aspect = np.sqrt(small / large)
-    spread = max(((1.0 - aspect) / (1.0 + aspect)) ** 2, 0.25 / small**2)  # smallest over largest, if it is random
-    if (small >= _GRAM_SIDE or large >= _GRAM_WIDE * small) and spread * _ACCURACY > _EPSILON:
+    if _gram_serves(small, large):
         gram, units = np.empty((small, small)), np.array([1.0, 0.0])
         info = _gram_values(matrix, out, gram, work, numbers, units, letters)
         if info == 0 and out[0] * _ACCURACY > _EPSILON * out[small - 1]:
@@ -114,17 +122,39 @@ def _complex_singular_values(
 
 
 @kernel
+def _complex_gram_values(
+    matrix: np.ndarray, out: np.ndarray, gram: np.ndarray, work: np.ndarray, real: np.ndarray, numbers: np.ndarray,
+    units: np.ndarray, letters: np.ndarray,
+) -> int:  # fmt: skip
+    """Eigenvalues of the Gram matrix of the rows, ascending."""
+    no, where, one, g = letters.ctypes.data, numbers.ctypes.data, units.ctypes.data, gram.ctypes.data
+    _zherk(no + 1, no + 2, where + 4, where, one, matrix.ctypes.data, where, one + 8, g, where + 4)
+    _zheev(
+        no, no + 1, where + 4, g, where + 4, out.ctypes.data, work.ctypes.data, where + 12, real.ctypes.data, where + 16
+    )
+    return int(numbers[4])
+
+
+@kernel
 def squared_singular_values_complex(matrix: np.ndarray, out: np.ndarray) -> int:
     """Squared singular values, descending, of a complex matrix (rows, cols, 2), at least as many columns as rows.
 
-    The last axis holds real and imaginary part; the C-contiguous matrix is overwritten; LAPACK's info is returned.
+    The last axis holds real and imaginary part; the C-contiguous matrix is overwritten; LAPACK's info is returned. The
+    Gram matrix is tried as for real ones.
     """
     rows, cols = matrix.shape[0], matrix.shape[1]
     work = np.empty(2 * (3 * rows + cols + 64 * (rows + cols)))
     # Fortran sees the transpose: sides, a leading dimension of 1, workspace, info
     numbers = np.array([cols, rows, 1, work.shape[0] // 2, 0], dtype=np.int32)
-    letters = np.array([78], dtype=np.uint8)  # N
+    letters = np.array([78, 76, 67], dtype=np.uint8)  # N, L, C
     integers, real = np.empty(8 * rows, dtype=np.int32), np.empty(8 * rows)
+    if _gram_serves(rows, cols):
+        gram, units = np.empty((rows, rows, 2)), np.array([1.0, 0.0])
+        info = _complex_gram_values(matrix, out, gram, work, real, numbers, units, letters)
+        if info == 0 and out[0] * _ACCURACY > _EPSILON * out[rows - 1]:
+            for i in range(rows // 2):
+                out[i], out[rows - 1 - i] = out[rows - 1 - i], out[i]
+            return 0
     info = _complex_singular_values(matrix, out, work, real, integers, numbers, letters)
     for i in range(rows):
         out[i] = out[i] * out[i]

@@ -110,17 +110,18 @@ def simulate(
     too large, and the mean gap off by 1 % at most; ordered values are within .04. At dimensions of .3, .2 and .1 the
     distance is .006, .02 and .06 with 8 values, in those below 1e-4 of the mean.
 
-    Time of a path over that of an exact one at beta = 1, n = 32, m = 64, from a start to one record:
+    Time of a path over that of an exact one at beta = 1, n = 32, m = 64, from a start to one record, with 4000
+    replicates, where the overhead of the call does not count:
 
     =======  ==================  =====
     beta     method              ratio
     =======  ==================  =====
-    0.5      strang              2.4
-    1.5      strang              4.9
-    2        exact, complex      2.2
-    2.5      strang              5.3
-    3        strang              5.4
-    4        exact, quaternion   7.8
+    0.5      strang              3.4
+    1.5      strang              7.5
+    2        exact, complex      1.8
+    2.5      strang              8.0
+    3        strang              8.4
+    4        exact, quaternion   6.8
     =======  ==================  =====
 
     References
