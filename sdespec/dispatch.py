@@ -124,8 +124,8 @@ def simulate(model: Any, times: Any, *, seed: int, **options: Any) -> xr.Dataset
     seed : int
         Seed; the same seed gives the same numbers.
     **options
-        ``replicates=1, initial=None, method="auto", time_step=None, threads=None, save_weights=False,
-        progress=None``; see ``sdespec.integrators.simulate``.
+        ``replicates=1, initial=None, method="auto", time_step=None, tolerance=None, threads=None,
+        save_weights=False, progress=None``; see ``sdespec.integrators.simulate``.
 
     Returns
     -------

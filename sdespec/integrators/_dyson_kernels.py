@@ -8,7 +8,7 @@ from sdespec.core._philox import fill_chi_square, fill_normal, fill_poisson
 from sdespec.core.jit import kernel
 from sdespec.integrators._kernels import exact_spectra
 
-__all__ = ["implicit_root", "implicit_steps", "repulsion_flow", "splitting_paths"]
+__all__ = ["fill_real_chi_square", "implicit_root", "repulsion_flow", "splitting_paths", "spread_out"]
 
 _CHI = np.uint64(1 << 25)  # as in the exact steps
 _POISSON = np.uint64(1 << 27)
@@ -26,8 +26,12 @@ def _gradient(
     n = x.shape[0]
     over = 1.0 / pair if pair > 0.0 else 0.0
     for k in range(n):
-        slope[k] = y[k] * (1.0 + shrink) - x[k] - inverse / y[k]
-        curvature[k] = 1.0 + shrink + inverse / (y[k] * y[k])
+        slope[k] = y[k] * (1.0 + shrink) - x[k]
+        curvature[k] = 1.0 + shrink
+    if inverse > 0.0:
+        for k in range(n):
+            slope[k] -= inverse / y[k]
+            curvature[k] += inverse / (y[k] * y[k])
     for j in range(n):  # this order leaves no sum in the inner loop, so it vectorises
         other, square = y[j], y[j] * y[j]
         for k in range(n):
@@ -74,9 +78,10 @@ def implicit_root(
 ) -> int:
     """Least point of |y - x|^2 / 2 + shrink |y|^2 / 2 - inverse sum log y_k - pair/2 sum_{j<k} log(y_k^2 - y_j^2).
 
-    Newton's method in the chamber 0 < y_1 < y_2 < ..., no step longer than .95 of the way to its wall; ``y`` holds a
-    point of the chamber, and the root afterwards. Couplings beyond neighbours are left out of the Hessian as long as
-    the gradient keeps falling to a half. The number of steps, or -1 where they do not suffice.
+    Newton's method in the chamber 0 < y_1 < y_2 < ..., or, without the inverse force, |y_1| < y_2 < ..., where the
+    smallest value bears a sign; no step is longer than .95 of the way to a wall. ``y`` holds a point of the chamber,
+    and the root afterwards. Couplings beyond neighbours are left out of the Hessian as long as the gradient keeps
+    falling to a half. The number of steps, or -1 where they do not suffice.
     """
     n = x.shape[0]
     slope, curvature = np.empty(n), np.empty(n)
@@ -93,8 +98,10 @@ def implicit_root(
         else:
             _tridiagonal(pair, y, curvature, slope)
         share = 1.0
-        if slope[0] > 0.0:
+        if inverse > 0.0 and slope[0] > 0.0:
             share = min(share, 0.95 * y[0] / slope[0])
+        if inverse == 0.0 and n > 1 and slope[0] + slope[1] > 0.0:
+            share = min(share, 0.95 * (y[0] + y[1]) / (slope[0] + slope[1]))
         for k in range(1, n):
             closing = slope[k] - slope[k - 1]
             if closing > 0.0:
@@ -105,7 +112,7 @@ def implicit_root(
 
 
 @kernel
-def _spread(x: np.ndarray, inverse: float, pair: float, y: np.ndarray) -> None:
+def spread_out(x: np.ndarray, inverse: float, pair: float, y: np.ndarray) -> None:
     """A point of the chamber near the root: every gap grows as it would alone, half of it on either side.
 
     Where values coincide, each is put where it would come alone above its neighbours.
@@ -143,7 +150,7 @@ def repulsion_flow(x: np.ndarray, length: float, inverse: float, pair: float) ->
     left, step, total, halvings = length, length, 0, 0
     while left > 1e-14 * length:
         h = min(step, left)
-        _spread(x, 0.5 * h * inverse, 0.5 * h * pair, y)
+        spread_out(x, 0.5 * h * inverse, 0.5 * h * pair, y)
         used = implicit_root(x, 0.5 * h * inverse, 0.5 * h * pair, 0.0, y, _FLOW)
         inside = used >= 0
         below = 0.0
@@ -302,36 +309,3 @@ def fill_real_chi_square(
             if degrees[i] < 1.0:
                 exponential = 0.5 * (uniform[2 * i] ** 2 + uniform[2 * i + 1] ** 2)
                 out[i] *= np.exp(-2.0 * exponential / degrees[i])
-
-
-@kernel
-def implicit_steps(
-    spectrum: np.ndarray,
-    inverse: float,
-    pair: float,
-    decay: float,
-    deviation: float,
-    length: float,
-    count: int,
-    step: np.uint64,
-    replicate: np.uint64,
-    tag: np.uint64,
-    key0: np.uint64,
-    key1: np.uint64,
-) -> int:
-    """``count`` drift-implicit Euler steps of descending eigenvalues in place; Newton steps, or -1 if they fail."""
-    n = spectrum.shape[0]
-    y, noise, moved = np.sqrt(spectrum[::-1].copy()), np.empty(n), np.empty(n)
-    used = 0
-    for k in range(count):
-        fill_normal(noise, 0, step + np.uint64(k), replicate, tag, key0, key1)
-        for i in range(n):
-            moved[i] = y[i] + deviation * noise[i]
-        if k == 0:
-            _spread(y.copy(), length * inverse, length * pair, y)  # the start may lie on a wall
-        found = implicit_root(moved, length * inverse, length * pair, length * decay, y)
-        if found < 0:
-            return -1
-        used += found
-    spectrum[:] = (y * y)[::-1]
-    return used

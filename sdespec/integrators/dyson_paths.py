@@ -1,4 +1,4 @@
-"""Paths of Dyson processes of any repulsion: splitting, and the drift-implicit Euler scheme."""
+"""Paths of Dyson processes of any repulsion, in law: splitting."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 
 from sdespec.core.errors import NumericalError
 from sdespec.core.rng import words_of
-from sdespec.integrators._dyson_kernels import implicit_steps, splitting_paths
+from sdespec.integrators._dyson_kernels import splitting_paths
 from sdespec.integrators.paths import Paths, Progress, empty_paths, in_chunks
 from sdespec.integrators.plan import Plan
 from sdespec.integrators.schemes import step_constants
 from sdespec.laws import LaguerreEnsemble
 
-__all__ = ["run_dyson", "splitting_constants"]
+__all__ = ["checked", "first_spectra", "run_dyson", "splitting_constants"]
 
 
 _SHORT = 4.0  # steps up to so many of the last one take independent values for the exact part, a seventh of the cost
@@ -68,12 +68,12 @@ def splitting_constants(
 
 
 def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progress | None) -> Paths:
-    """Follow the replicates; ``Paths.violations`` counts Newton steps, for there are no violations.
+    """Follow the replicates by splitting.
 
     Parameters
     ----------
     plan : Plan
-        With the method ``strang`` or ``implicit``.
+        With the method ``strang``.
     indices : range
         Replicates.
     threads : int, optional
@@ -84,29 +84,28 @@ def run_dyson(plan: Plan, indices: range, threads: int | None, progress: Progres
     Returns
     -------
     Paths
+        With ``newton_steps``.
 
     Raises
     ------
     NumericalError
         If Newton's method does not converge.
     """
-    paths, starts = empty_paths(plan, indices), _starts(plan, indices)
+    paths, starts = empty_paths(plan, indices), first_spectra(plan, indices)
     workers = threads or os.cpu_count() or 1
     size = max(1, math.ceil(len(indices) / (workers * _CHUNKS)))
-    steps = _Steps.of(plan) if plan.method == "strang" else None
+    steps = _Steps.of(plan)
 
     def follow(chunk: range) -> int:
         rows = slice(chunk.start - indices.start, chunk.stop - indices.start)
         out, start = paths.spectra[rows], np.ascontiguousarray(starts[rows])
-        if steps is None:
-            return sum(_implicit(plan, index, start[row], out[row]) for row, index in enumerate(chunk))
         words = words_of(seed=plan.seed, replicate=chunk.start, step=plan.start.steps + steps.before)
-        return _checked(steps.follow(out, start, words), plan)
+        return checked(steps.follow(out, start, words), plan)
 
     used = sum(in_chunks(follow, indices, size, workers, progress))
     if math.isinf(plan.clock[-1]):
         paths.spectra[:, -1] = _at_rest(plan, indices)
-    return replace(paths, violations=used)
+    return replace(paths, newton_steps=used)
 
 
 def _at_rest(plan: Plan, indices: range) -> np.ndarray:
@@ -133,7 +132,7 @@ class _Steps:
     def of(cls, plan: Plan) -> _Steps:
         """Lay out the steps to each record."""
         n, m = plan.sides
-        at_once = plan.from_zero and plan.lengths[0] > 0.0
+        at_once = plan.at_once
         graded = [np.empty(0), *plan.graded[1:]] if at_once else plan.graded
         lengths = np.concatenate(graded)
         short = lengths <= _SHORT * plan.last_step
@@ -159,10 +158,10 @@ class _Steps:
         return int(splitting_paths(out, start, *scheme, *words))
 
 
-def _starts(plan: Plan, indices: range) -> np.ndarray:
+def first_spectra(plan: Plan, indices: range) -> np.ndarray:
     """Spectra (replicates, n) from which the steps begin: those at the first record where the start is zero."""
     n, m = plan.sides
-    if plan.start.stationary or (plan.from_zero and plan.lengths[0] > 0.0):
+    if plan.start.stationary or plan.at_once:
         length = math.inf if plan.start.stationary else float(plan.lengths[0])
         deviation = step_constants(plan.weight_decay, plan.diffusion, length)[1]
         ensemble = LaguerreEnsemble(n, m, deviation**2, beta=plan.beta)
@@ -172,23 +171,8 @@ def _starts(plan: Plan, indices: range) -> np.ndarray:
     return np.array(given if len(given) > 1 else np.repeat(given, len(indices), axis=0), order="C")
 
 
-def _implicit(plan: Plan, replicate: int, spectrum: np.ndarray, out: np.ndarray) -> int:
-    """One replicate of the drift-implicit scheme; the Newton steps."""
-    n, m = plan.sides
-    inverse, pair = plan.diffusion * (plan.beta * (m - n + 1) - 1.0), 2.0 * plan.diffusion * plan.beta
-    step, used = plan.start.steps, 0
-    for i, (length, count) in enumerate(zip(plan.lengths, plan.counts, strict=True)):
-        if count:
-            h = float(length) / count
-            words = words_of(seed=plan.seed, replicate=replicate, step=step)
-            scheme = (inverse, pair, plan.weight_decay, math.sqrt(2.0 * plan.diffusion * h), h, count)
-            used += _checked(implicit_steps(spectrum, *scheme, *words), plan)
-            step += count
-        out[i] = spectrum
-    return used
-
-
-def _checked(used: int, plan: Plan) -> int:
+def checked(used: int, plan: Plan) -> int:
+    """The Newton steps of a kernel, or the error that it reports."""
     if used == -1:
         raise NumericalError(f"Newton's method did not converge; time_step is {plan.time_step:g}, give a shorter one")
     if used < 0:

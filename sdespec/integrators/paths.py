@@ -42,11 +42,18 @@ class Paths:
         Matrices, where they were asked for.
     violations : int
         Steps that broke the order or the sign of eigenvalues.
+    newton_steps : int
+        Steps of Newton's method, where there is one.
+    steps_taken, steps_at_limit : int
+        Adaptive steps, and those that no further halving could make agree.
     """
 
     spectra: np.ndarray
     weights: np.ndarray | None = None
     violations: int = 0
+    newton_steps: int = 0
+    steps_taken: int = 0
+    steps_at_limit: int = 0
 
 
 def run(plan: Plan, indices: range, threads: int | None, progress: Progress | None) -> Paths:

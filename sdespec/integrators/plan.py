@@ -19,13 +19,14 @@ from sdespec.models import DysonLaguerre, MatrixSGD
 
 __all__ = ["METHODS", "Plan", "check_size", "clock_of", "plan_of"]
 
-METHODS: tuple[str, ...] = ("auto", "exact", "strang", "implicit", "euler", "sorted_euler")
+METHODS: tuple[str, ...] = ("auto", "exact", "strang", "adaptive", "implicit", "euler", "sorted_euler")
 
 _MAX_BYTES = 8 << 30
 # Steps of the splitting for any repulsion, in units of the time in which the spectrum moves by its own size (below 1,
 # where its parts do not commute, and from 1 on), and last steps before a record, of that in which a value diffuses over
 # a mean gap: at these 20 000 replicates show no bias.
 _SHARE_BELOW, _SHARE, _LAST_SHARE = 0.2, 1.0, 0.0075
+_TOLERANCE = 0.02  # of adaptive steps, relative to a mean gap
 _OPEN, _STEP_SHARE, _HARD_STEP_SHARE = 1.5, 0.5, 0.3  # share of the time left; with m < 1.5 n the smallest value sees 0
 
 
@@ -47,6 +48,7 @@ class Plan:
     keep_weights: bool
     last_step: float = math.inf
     step_share: float = 1.0
+    tolerance: float = math.nan
 
     @property
     def rank(self) -> int:
@@ -83,9 +85,14 @@ class Plan:
             else np.empty(0)
             for length in self.lengths
         ]
-        if self.from_zero and self.lengths[0] > 0.0:
+        if self.at_once:
             steps[0] = self.lengths[:1]
         return steps
+
+    @property
+    def at_once(self) -> bool:
+        """Whether the first record of a Dyson process is drawn from its law, since the start is zero."""
+        return self.method in ("strang", "adaptive", "implicit") and self.from_zero and self.lengths[0] > 0.0
 
     @property
     def from_zero(self) -> bool:
@@ -110,7 +117,8 @@ class Plan:
             return [1] * len(self.lengths)
         if math.isfinite(self.last_step):
             return [len(steps) for steps in self.graded]
-        return [euler_step_count(float(length), self.time_step) for length in self.lengths]
+        counts = [euler_step_count(float(length), self.time_step) for length in self.lengths]
+        return [1, *counts[1:]] if self.at_once else counts
 
 
 def plan_of(
@@ -153,7 +161,7 @@ def plan_of(
         raise UsageError("time_step has no meaning for the exact method; leave it out")
     if math.isinf(clock[-1]) and plan.method not in ("exact", "strang"):
         raise UsageError(f"method {plan.method!r} never reaches time inf; ask for that time alone, which is exact")
-    return _dyson_plan(plan) if plan.method in ("strang", "implicit") else plan
+    return _dyson_plan(plan) if plan.method in ("strang", "adaptive", "implicit") else plan
 
 
 def clock_of(times: Sequence[float] | np.ndarray, start: Start) -> np.ndarray:
@@ -174,14 +182,17 @@ def _dyson_plan(plan: Plan) -> Plan:
     dimension = plan.beta * (m - n + 1)
     if plan.keep_weights:
         raise UsageError(f"method {plan.method!r} has no matrix to save")
+    if plan.method != "strang" and dimension < 1.0:
+        raise UsageError(
+            f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; {plan.method!r} needs "
+            "at least 1; 'strang' does not"
+        )
     if plan.method == "implicit":
-        if dimension < 1.0:
-            raise UsageError(
-                f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; 'implicit' needs "
-                "at least 1; 'strang' does not"
-            )
         return plan
     scale, gap = _scales(plan)
+    if plan.method == "adaptive":
+        step = min(plan.time_step, _SHARE_BELOW * scale)
+        return dataclasses.replace(plan, time_step=step, tolerance=_TOLERANCE * gap)
     balanced = min(plan.beta, dimension) >= 1.0
     step = (_SHARE if balanced else _SHARE_BELOW) * scale
     return dataclasses.replace(

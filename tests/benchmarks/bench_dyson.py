@@ -75,6 +75,13 @@ def main() -> None:
         for beta in (2.0, 4.0):
             model = DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=beta)
             row[f"beta_{beta}_by_splitting"] = seconds(model, count, start, method="strang") / exact
+        for tolerance in (0.1, 0.02):
+            model = DysonLaguerre(n, 2.0 * n, 1.0, 1.0, beta=2.5)
+            gap = 0.02 / simulate(model, [0.5], seed=0, initial={"eigenvalue": start}, method="adaptive").tolerance
+            few = max(2, count // 100)
+            row[f"beta_2.5_adaptive_{tolerance}_gaps"] = (
+                seconds(model, few, start, method="adaptive", tolerance=tolerance / gap) / exact
+            )
         report[f"n = {n}, ratios to the exact law"] = row
     for n in (16, 64, 256, 1024):
         report[f"sorted Euler, n = {n}"] = euler(n)

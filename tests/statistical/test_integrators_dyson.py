@@ -225,3 +225,38 @@ def test_implicit_euler_has_order_one_and_its_bias_is_seen():
     assert abs(biases[0]) > 10.0 * errors[0]
     for coarse, fine, error in zip(biases, biases[1:], errors[1:], strict=False):
         assert abs(fine - 0.5 * coarse) < 0.15 * abs(coarse) + 5.0 * error
+
+
+def _with_ratio(spectra: np.ndarray) -> list[np.ndarray]:
+    """The statistics above and the ratio of two neighbouring gaps."""
+    middle = spectra.shape[1] // 2
+    gaps = spectra[:, middle - 1] - spectra[:, middle], spectra[:, middle - 1] - spectra[:, middle + 1]
+    return [*_statistics(spectra), gaps[0] / gaps[1]]
+
+
+@pytest.mark.parametrize(("m", "beta"), [(8, 1.0), (9, 1.0), (12, 1.0), (9, 2.0)])
+def test_adaptive_paths_have_the_exact_law(m, beta):
+    """20 000 replicates at the default tolerance, of eight values; planted: a tolerance of a gap is seen where m = n."""
+    start = (2.0 * (8 + m) * np.linspace(0.05, 1.0, 8) ** 2)[::-1]
+    options = {"replicates": 20_000, "initial": {"eigenvalue": start}}
+    exact = _with_ratio(simulate(_model(8, m, beta), [0.5], seed=55, **options).eigenvalue.values[0, :, 0])
+
+    def least(**more: Any) -> float:
+        run = simulate(_model(8, m, beta), [0.5], seed=30, method="adaptive", **options, **more)
+        found = _with_ratio(run.eigenvalue.values[0, :, 0])
+        return min(stats.ks_2samp(a, b).pvalue for a, b in zip(exact, found, strict=True))
+
+    assert least() > LIMIT / len(exact)
+    if m == 8:
+        assert least(tolerance=2.0) < LIMIT / len(exact)
+
+
+def test_implicit_euler_of_a_square_matrix_has_a_signed_smallest_value():
+    """At beta = 1 and m = n nothing keeps it from zero: its law against the exact one, 10 000 replicates."""
+    start = {"eigenvalue": [9.0, 4.0, 2.0, 0.5]}
+    exact = simulate(_model(4, 4.0, 1.0), [0.5], seed=5, replicates=10_000, initial=start).eigenvalue.values[0, :, 0, 3]
+    options = {"initial": start, "method": "implicit", "time_step": 0.002}
+    run = simulate(_model(4, 4.0, 1.0), [0.5], seed=0, replicates=10_000, **options)
+    assert stats.ks_2samp(run.eigenvalue.values[0, :, 0, 3], exact).pvalue > LIMIT
+    other = simulate(_model(4, 4.0, 1.2), [0.5], seed=0, replicates=10_000, **options).eigenvalue.values[0, :, 0, 3]
+    assert stats.ks_2samp(other, exact).pvalue < 1e-6
