@@ -62,7 +62,8 @@ def _trapezoid(
         crowded |= (x[k] - x[k - 1]) ** 2 < 1e-6 * length * pair
     if crowded:
         own = length
-        y[:] = x + kick
+        for k in range(n):
+            y[k] = x[k] + kick[k]
     else:
         y[:] = 0.0
         for j in range(n):
@@ -109,7 +110,8 @@ def adaptive_steps(
     for k in range(count):
         now = step + np.uint64(k)
         fill_normal(middle, 0, now, replicate, tag, key0, key1)
-        kicks[0] = rate * np.sqrt(length) * middle
+        for i in range(n):
+            kicks[0, i] = rate * np.sqrt(length) * middle[i]
         level, index, known = 0, 0, False
         while True:
             h = length / 2.0**level
@@ -128,18 +130,21 @@ def adaptive_steps(
                     difference = max(difference, abs(whole[i] - second[i]))
             if difference > tolerance and level < deepest:
                 level, index, known = level + 1, 2 * index, one >= 0
-                whole[:] = first
+                for i in range(n):
+                    whole[i] = first[i]
                 continue
             if two < 0:
                 return -1
             taken[0] += 1
             taken[1] += difference > tolerance
-            y[:] = second
+            for i in range(n):
+                y[i] = second[i]
             known = False
             while level > 0 and index % 2 == 1:
                 level, index = level - 1, index // 2
             if level == 0:
                 break
             index += 1
-            kicks[level] = later[level]
+            for i in range(n):
+                kicks[level, i] = later[level, i]
     return used

@@ -17,7 +17,9 @@ _CHI = np.uint64(1 << 25)  # as in the steps of real matrices
 def _lay_out(entries: np.ndarray, matrix: np.ndarray) -> None:
     """Complex matrix of complex entries, or of quaternions as blocks (a, b; -b*, a*); real and imaginary part last."""
     if entries.shape[2] == 2:
-        matrix[:] = entries
+        for row in range(entries.shape[0]):
+            for col in range(entries.shape[1]):
+                matrix[row, col, 0], matrix[row, col, 1] = entries[row, col, 0], entries[row, col, 1]
         return
     for row in range(entries.shape[0]):
         for col in range(entries.shape[1]):
@@ -70,5 +72,6 @@ def division_spectra(
                     return info
                 for row in range(n):
                     spectrum[row] = values[size * row]
-            out[r, i] = spectrum
+            for k in range(n):  # entry by entry: an assignment of arrays takes two seconds to compile
+                out[r, i, k] = spectrum[k]
     return 0

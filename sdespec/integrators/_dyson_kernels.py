@@ -6,6 +6,7 @@ import numpy as np
 
 from sdespec.core._philox import fill_chi_square, fill_normal, fill_poisson
 from sdespec.core.jit import kernel
+from sdespec.core.lapack import solve_positive
 from sdespec.integrators._kernels import exact_spectra
 
 __all__ = ["fill_real_chi_square", "implicit_root", "repulsion_flow", "splitting_paths", "spread_out"]
@@ -60,16 +61,17 @@ def _tridiagonal(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.n
 
 
 @kernel
-def _full(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.ndarray) -> None:
-    """The same with the whole Hessian."""
+def _full(pair: float, y: np.ndarray, curvature: np.ndarray, change: np.ndarray) -> int:
+    """The same with the whole Hessian; LAPACK's info."""
     n = y.shape[0]
-    hessian = np.diag(curvature)
+    hessian = np.empty((n, n))
     for k in range(n):
+        hessian[k, k] = curvature[k]
         for j in range(k):
             gap = (y[k] - y[j]) * (y[k] + y[j])
             hessian[k, j] = -2.0 * pair / (gap * gap) * y[k] * y[j]
             hessian[j, k] = hessian[k, j]
-    change[:] = np.linalg.solve(hessian, change)
+    return solve_positive(hessian, change)
 
 
 @kernel
@@ -94,7 +96,8 @@ def implicit_root(
         whole |= step > 2 and size > 0.5 * last
         last = size
         if whole:
-            _full(pair, y, curvature, slope)
+            if _full(pair, y, curvature, slope) != 0:
+                return -1
         else:
             _tridiagonal(pair, y, curvature, slope)
         share = 1.0
@@ -224,7 +227,12 @@ def _bessel_step(
         fill_real_chi_square(chi, dimension + 2.0 * raised, step, replicate, tag + _CHI, key0, key1)
     for i in range(n):
         x[i] = max(deviation * np.sqrt(normal[i] * normal[i] + chi[i]), _LEAST)
-    x.sort()
+    for i in range(1, n):  # hardly out of order
+        own, k = x[i], i
+        while k > 0 and x[k - 1] > own:
+            x[k] = x[k - 1]
+            k -= 1
+        x[k] = own
 
 
 @kernel
@@ -258,7 +266,8 @@ def splitting_paths(
         first = 0
         for i in range(out.shape[1]):
             if ends[i] == 0:
-                out[r, i] = start[r]
+                for j in range(n):
+                    out[r, i, j] = start[r, j]
                 continue
             waiting = 0.0
             for k in range(first, ends[i]):
@@ -299,10 +308,14 @@ def fill_real_chi_square(
 ) -> None:
     """Chi-squares of any positive degrees of freedom; below 1 a power of a beta variable takes two degrees away."""
     n = out.shape[0]
-    fill_chi_square(out, np.where(degrees < 1.0, degrees + 2.0, degrees), step, replicate, tag, key0, key1)
+    raised, small = degrees.copy(), False
+    for i in range(n):
+        if degrees[i] < 1.0:
+            raised[i], small = degrees[i] + 2.0, True
+    fill_chi_square(out, raised, step, replicate, tag, key0, key1)
     shift = np.uint64(1 << 26)
     uniform = np.empty(2 * n)
-    if degrees.min() < 1.0:
+    if small:
         # two squared normals are exponential: their half has the distribution function 1 - exp(-x)
         fill_normal(uniform, 0, step, replicate, tag + shift, key0, key1)
         for i in range(n):

@@ -89,7 +89,8 @@ def exact_spectra(
                 info = squared_singular_values(matrix, spectrum)
                 if info != 0:
                     return info
-            out[r, i] = spectrum
+            for k in range(n):  # entry by entry: an assignment of arrays takes two seconds to compile
+                out[r, i, k] = spectrum[k]
     return 0
 
 
@@ -148,5 +149,6 @@ def sorted_euler_steps(
         if broken:
             violations += 1
             spectrum.sort()
-            spectrum[:] = spectrum[::-1].copy()
+            for i in range(n // 2):
+                spectrum[i], spectrum[n - 1 - i] = spectrum[n - 1 - i], spectrum[i]
     return violations

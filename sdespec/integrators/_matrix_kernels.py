@@ -88,7 +88,9 @@ def _affine_step(
         new += offset
     _add_additive(new, noise, words, _NOTHING)
     _add_multiplicative(new, weight, noise, words)
-    weight[:] = new
+    for i in range(weight.shape[0]):  # entry by entry: an assignment of arrays takes two seconds to compile
+        for j in range(weight.shape[1]):
+            weight[i, j] = new[i, j]
 
 
 @kernel

@@ -32,7 +32,10 @@ _OPEN, _STEP_SHARE, _HARD_STEP_SHARE = 1.5, 0.5, 0.3  # share of the time left; 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """One run in numbers; the lengths of steps lead from record to record."""
+    """One run in numbers; the lengths of steps lead from record to record.
+
+    ``spectra_alone`` says that a scheme for any repulsion follows the values; the fields before it are its steps.
+    """
 
     n_rows: int
     n_cols: float
@@ -49,6 +52,7 @@ class Plan:
     last_step: float = math.inf
     step_share: float = 1.0
     tolerance: float = math.nan
+    spectra_alone: bool = False
 
     @property
     def rank(self) -> int:
@@ -92,7 +96,7 @@ class Plan:
     @property
     def at_once(self) -> bool:
         """Whether the first record of a Dyson process is drawn from its law, since the start is zero."""
-        return self.method in ("strang", "adaptive", "implicit") and self.from_zero and self.lengths[0] > 0.0
+        return self.spectra_alone and self.from_zero and bool(self.lengths[0] > 0.0)
 
     @property
     def from_zero(self) -> bool:
@@ -187,6 +191,7 @@ def _dyson_plan(plan: Plan) -> Plan:
             f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; {plan.method!r} needs "
             "at least 1; 'strang' does not"
         )
+    plan = dataclasses.replace(plan, spectra_alone=True)
     if plan.method == "implicit":
         return plan
     scale, gap = _scales(plan)

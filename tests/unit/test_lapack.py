@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sdespec.core.lapack import squared_singular_values, squared_singular_values_complex
+from sdespec.core.lapack import solve_positive, squared_singular_values, squared_singular_values_complex
 
 
 def _found(matrix):
@@ -36,3 +36,14 @@ def test_small_values_of_wide_matrices_keep_their_digits(unit):
     np.testing.assert_allclose(_found(matrix), single**2, rtol=1e-5)
     gram = np.linalg.eigvalsh(matrix @ matrix.conj().T)[::-1]
     assert abs(gram[-1] / single[-1] ** 2 - 1.0) > 1.0
+
+
+def test_positive_systems():
+    """Against NumPy; a matrix that is not positive definite is told."""
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(7, 7))
+    matrix, right = root @ root.T + np.eye(7), rng.normal(size=7)
+    found = right.copy()
+    assert solve_positive(matrix.copy(), found) == 0
+    np.testing.assert_allclose(found, np.linalg.solve(matrix, right), rtol=1e-10)
+    assert solve_positive(-matrix, right.copy()) == 1
