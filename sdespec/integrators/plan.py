@@ -219,8 +219,6 @@ def _scales(plan: Plan) -> tuple[float, float]:
         mean = float((values**2).mean())
         spread = 2.0 * float(np.diff(np.quantile(values, [0.25, 0.75], axis=1), axis=0).min())  # blind to spikes
         times = plan.clock - plan.start.time
-    if min(plan.beta, plan.beta * (m - n + 1)) < 1.0:
-        times = np.concatenate([[0.0], times])
     means, gaps = [], []
     for time in times:
         factor, deviation = step_constants(plan.weight_decay, plan.diffusion, float(time)) if time else (1.0, 0.0)

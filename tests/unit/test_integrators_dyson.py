@@ -122,12 +122,13 @@ def test_graded_steps_fill_the_length():
     assert graded_steps(1.0, 0.3, 5.0, 0.5).tolist() == [0.25] * 4
 
 
-def test_steps_do_not_depend_on_a_spike_or_a_tiny_start():
+@pytest.mark.parametrize("beta", [0.5, 2.5])
+def test_steps_do_not_depend_on_a_spike_or_a_tiny_start(beta):
     """Gaps are those of the bulk, and a start near zero is left at once."""
 
     def steps(scale: float, largest: float) -> int:
         values = [scale * value for value in (largest, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0)]
-        return int(simulate(_model(2.5, 9.0, 8), [0.5], seed=0, initial={"eigenvalue": values}).attrs["steps_done"])
+        return int(simulate(_model(beta, 9.0, 8), [0.5], seed=0, initial={"eigenvalue": values}).attrs["steps_done"])
 
     assert steps(1.0, 900.0) == steps(1.0, 8.0)
     assert steps(1e-6, 8.0) <= steps(1.0, 8.0) + 2
