@@ -64,6 +64,7 @@ def _path(plan: Plan, replicate: int, spectrum: np.ndarray, out: np.ndarray) -> 
     deepest = min(_DEEPEST, FIELDS["entry"] - 1 - math.ceil(math.log2((n + 1) // 2 or 1)))
     values, step = np.sqrt(spectrum[::-1]), plan.start.steps  # the least keeps its sign from record to record
     used, taken = 0, np.zeros(2, dtype=np.int64)
+    assert plan.pace is not None
     for i, (length, count) in enumerate(zip(plan.lengths, plan.counts, strict=True)):
         if count and not (i == 0 and plan.at_once):
             h = float(length) / count
@@ -71,7 +72,7 @@ def _path(plan: Plan, replicate: int, spectrum: np.ndarray, out: np.ndarray) -> 
             if plan.method == "implicit":
                 found = implicit_steps(values, *forces, rate, h, count, *words)
             else:
-                found = adaptive_steps(values, *forces, rate, h, count, plan.tolerance, deepest, taken, *words)
+                found = adaptive_steps(values, *forces, rate, h, count, plan.pace.tolerance[i], deepest, taken, *words)
             used += checked(found, plan)
         step += count
         out[i] = (values * values)[::-1]

@@ -135,7 +135,8 @@ class _Steps:
         at_once = plan.at_once
         graded = [np.empty(0), *plan.graded[1:]] if at_once else plan.graded
         lengths = np.concatenate(graded)
-        short = lengths <= _SHORT * plan.last_step
+        assert plan.pace is not None
+        short = lengths <= _SHORT * np.repeat(plan.pace.last, [len(steps) for steps in graded])
         model = (n, m, plan.diffusion, plan.weight_decay, plan.beta)
         constants = np.array([splitting_constants(*model, short=one) for one in (False, True)])
         decays = plan.weight_decay - constants[short.astype(int), 4]

@@ -17,7 +17,7 @@ from sdespec.integrators.schemes import euler_step_count, graded_steps, step_con
 from sdespec.integrators.start import Start, start_of
 from sdespec.models import DysonLaguerre, MatrixSGD
 
-__all__ = ["METHODS", "Plan", "check_size", "clock_of", "plan_of"]
+__all__ = ["METHODS", "Pace", "Plan", "check_size", "clock_of", "plan_of"]
 
 METHODS: tuple[str, ...] = ("auto", "exact", "strang", "adaptive", "implicit", "euler", "sorted_euler")
 
@@ -31,11 +31,28 @@ _OPEN, _STEP_SHARE, _HARD_STEP_SHARE = 1.5, 0.5, 0.3  # share of the time left; 
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """One run in numbers; the lengths of steps lead from record to record.
+class Pace:
+    """Steps of a scheme for any repulsion on its way to each record.
 
-    ``spectra_alone`` says that a scheme for any repulsion follows the values; the fields before it are its steps.
+    Attributes
+    ----------
+    longest, last : ndarray, (times,)
+        Longest step, and the one before the record.
+    share : float
+        Longest step relative to what is left to the record.
+    tolerance : ndarray, (times,)
+        Of adaptive steps.
     """
+
+    longest: np.ndarray
+    last: np.ndarray
+    share: float
+    tolerance: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """One run in numbers; the lengths of steps lead from record to record."""
 
     n_rows: int
     n_cols: float
@@ -49,10 +66,7 @@ class Plan:
     method: str
     time_step: float
     keep_weights: bool
-    last_step: float = math.inf
-    step_share: float = 1.0
-    tolerance: float = math.nan
-    spectra_alone: bool = False
+    pace: Pace | None = None
 
     @property
     def rank(self) -> int:
@@ -83,11 +97,12 @@ class Plan:
     @property
     def graded(self) -> list[np.ndarray]:
         """Steps of the splitting that lead to each record: one from zero, which is exact, and none to time inf."""
+        assert self.pace is not None
         steps = [
-            graded_steps(float(length), self.time_step, self.last_step, self.step_share)
+            graded_steps(float(length), float(longest), float(last), self.pace.share)
             if 0.0 < length < math.inf
             else np.empty(0)
-            for length in self.lengths
+            for length, longest, last in zip(self.lengths, self.pace.longest, self.pace.last, strict=True)
         ]
         if self.at_once:
             steps[0] = self.lengths[:1]
@@ -96,7 +111,7 @@ class Plan:
     @property
     def at_once(self) -> bool:
         """Whether the first record of a Dyson process is drawn from its law, since the start is zero."""
-        return self.spectra_alone and self.from_zero and bool(self.lengths[0] > 0.0)
+        return self.pace is not None and self.from_zero and bool(self.lengths[0] > 0.0)
 
     @property
     def from_zero(self) -> bool:
@@ -119,9 +134,10 @@ class Plan:
         """Number of steps that lead to each record."""
         if self.method == "exact":
             return [1] * len(self.lengths)
-        if math.isfinite(self.last_step):
+        if self.pace is not None and self.method == "strang":
             return [len(steps) for steps in self.graded]
-        counts = [euler_step_count(float(length), self.time_step) for length in self.lengths]
+        longest = np.full(len(self.lengths), self.time_step) if self.pace is None else self.pace.longest
+        counts = [euler_step_count(float(one), float(step)) for one, step in zip(self.lengths, longest, strict=True)]
         return [1, *counts[1:]] if self.at_once else counts
 
 
@@ -191,43 +207,41 @@ def _dyson_plan(plan: Plan) -> Plan:
             f"beta*(m - n + 1) is {dimension:g}, the dimension of the smallest value near zero; {plan.method!r} needs "
             "at least 1; 'strang' does not"
         )
-    plan = dataclasses.replace(plan, spectra_alone=True)
-    if plan.method == "implicit":
-        return plan
     scale, gap = _scales(plan)
-    if plan.method == "adaptive":
-        step = min(plan.time_step, _SHARE_BELOW * scale)
-        return dataclasses.replace(plan, time_step=step, tolerance=_TOLERANCE * gap)
     balanced = min(plan.beta, dimension) >= 1.0
-    step = (_SHARE if balanced else _SHARE_BELOW) * scale
-    return dataclasses.replace(
-        plan,
-        time_step=step if math.isinf(plan.time_step) else plan.time_step,
-        last_step=_LAST_SHARE * min(1.0, 2.0 / plan.beta) * gap**2 / plan.diffusion,
-        step_share=_STEP_SHARE if not balanced or m >= _OPEN * n else _HARD_STEP_SHARE,
+    longest = (_SHARE if balanced and plan.method == "strang" else _SHARE_BELOW) * scale
+    if plan.method == "adaptive":
+        longest = np.minimum(longest, plan.time_step)
+    elif math.isfinite(plan.time_step):
+        longest = np.full(len(scale), plan.time_step)
+    pace = Pace(
+        longest=longest,
+        last=_LAST_SHARE * min(1.0, 2.0 / plan.beta) * gap**2 / plan.diffusion,
+        share=_STEP_SHARE if not balanced or m >= _OPEN * n else _HARD_STEP_SHARE,
+        tolerance=_TOLERANCE * gap,
     )
+    return dataclasses.replace(plan, time_step=float(longest.max()), pace=pace)
 
 
-def _scales(plan: Plan) -> tuple[float, float]:
-    """Time in which the spectrum moves by its own size, and mean gap of singular values, the least of the records."""
+def _scales(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    """Time in which the spectrum moves by its own size, and mean gap of singular values, at each record."""
     n, m = plan.sides
+    times = plan.clock - plan.start.time
     if plan.start.stationary:
-        mean, spread, times = 0.0, 0.0, np.array([math.inf])
+        mean, spread, times = 0.0, 0.0, np.full(len(times), math.inf)
     else:
         assert plan.start.spectra is not None
         values = np.sqrt(plan.start.spectra)
         mean = float((values**2).mean())
         spread = 2.0 * float(np.diff(np.quantile(values, [0.25, 0.75], axis=1), axis=0).min())  # blind to spikes
-        times = plan.clock - plan.start.time
-    means, gaps = [], []
-    for time in times:
-        factor, deviation = step_constants(plan.weight_decay, plan.diffusion, float(time)) if time else (1.0, 0.0)
-        means.append(factor**2 * mean + plan.beta * m * deviation**2)
-        gaps.append(math.hypot(factor * spread, 2.0 * math.sqrt(plan.beta * n) * deviation) / n)
-    scale = min((value for value in means if value > 0.0), default=1.0) / (2.0 * plan.diffusion * plan.beta * m)
+    moved = [step_constants(plan.weight_decay, plan.diffusion, float(t)) if t else (1.0, 0.0) for t in times]
+    factor, deviation = np.array(moved).T
+    scale = (factor**2 * mean / (plan.beta * m) + deviation**2) / (2.0 * plan.diffusion)
+    gap = np.hypot(factor * spread, 2.0 * math.sqrt(plan.beta * n) * deviation) / n
     if plan.weight_decay > 0.0:
-        scale = min(scale, 0.25 / plan.weight_decay)  # at rest the smallest value shows the splitting of longer steps
-    return scale, min((value for value in gaps if value > 0.0), default=1.0)
+        scale = np.minimum(scale, 0.25 / plan.weight_decay)  # the smallest value shows the splitting of longer steps
+    tiny = np.finfo(np.float64).tiny  # at time 0, where there are no steps
+    return np.maximum(scale, tiny), np.maximum(gap, tiny)
 
 
 def _whole_cols(n_rows: int, n_cols: float) -> int:

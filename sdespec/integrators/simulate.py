@@ -88,7 +88,7 @@ def simulate(
         Largest step of the schemes that are not exact, which need it; that of a DysonLaguerre has a default.
     tolerance : float, optional
         Of ``adaptive``: by how much a singular value may differ between a step and its two halves; by default 0.02 of
-        the least mean gap at the records.
+        the mean gap at the next record.
     threads : int, optional
         Number of threads; all cores by default. The result does not depend on it.
     save_weights : bool
@@ -175,7 +175,9 @@ def simulate(
     if tolerance is not None:
         if plan.method != "adaptive" or not (math.isfinite(tolerance) and tolerance > 0.0):
             raise UsageError(f"tolerance is {tolerance} at method {plan.method!r}; it must be positive, for 'adaptive'")
-        plan = dataclasses.replace(plan, tolerance=float(tolerance))
+        assert plan.pace is not None
+        pace = dataclasses.replace(plan.pace, tolerance=np.full(len(plan.clock), float(tolerance)))
+        plan = dataclasses.replace(plan, pace=pace)
     check_size(plan, indices)
     if math.isnan(plan.diffusion):  # no single one: the matrix is followed under all its noises
         paths = run_matrix(cast(Any, model), plan, indices, threads, progress)
@@ -223,10 +225,11 @@ def _dataset(
     } | orders_of(model, plan.method)
     if not float(plan.n_cols).is_integer():
         attrs["n_cols_exact"] = float(plan.n_cols)
-    if plan.method in ("strang", "adaptive", "implicit") and isinstance(model, DysonLaguerre):
+    if plan.pace is not None:
         attrs |= {"newton_steps": paths.newton_steps, "time_step": plan.time_step}
-    if plan.method == "adaptive":
-        attrs |= {"tolerance": plan.tolerance, "steps_taken": paths.steps_taken, "steps_at_limit": paths.steps_at_limit}
+    if plan.pace is not None and plan.method == "adaptive":
+        least = float(plan.pace.tolerance[plan.lengths > 0.0].min(initial=math.inf))
+        attrs |= {"tolerance": least, "steps_taken": paths.steps_taken, "steps_at_limit": paths.steps_at_limit}
     if plan.method == "sorted_euler":
         attrs["order_violations"] = paths.violations
     arguments = {"model": repr(model), "digest": model.digest, "times": plan.clock, "seed": plan.seed}

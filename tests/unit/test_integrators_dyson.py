@@ -134,6 +134,18 @@ def test_steps_do_not_depend_on_a_spike_or_a_tiny_start(beta):
     assert steps(1e-6, 8.0) <= steps(1.0, 8.0) + 2
 
 
+@pytest.mark.parametrize("method", ["strang", "adaptive"])
+def test_steps_to_a_record_do_not_depend_on_earlier_ones(method):
+    """A record right after a start near zero, where values are close, costs a few steps and no more later on."""
+    start = {"eigenvalue": [1e-8 * k for k in (8, 7, 6, 5, 4, 3, 2, 1)]}
+
+    def taken(times: list[float]) -> int:
+        run = simulate(_model(2.5, 9.0, 8), times, seed=0, initial=start, method=method)
+        return int(run.attrs.get("steps_taken", run.attrs["steps_done"]))
+
+    assert taken([0.0, 1e-9, 0.5]) <= taken([1e-9]) + 2 * taken([0.5])
+
+
 def test_threads_ranges_and_record_times_do_not_change_a_path():
     model = _model()
     whole = simulate(model, [0.2, 0.6], seed=3, replicates=6, initial=START, threads=1)
