@@ -21,7 +21,7 @@ from sdespec.spectra import (
     at_initialization,
     entry_statistics,
     gaussian_null,
-    porter_thomas,
+    porter_thomas_sides,
     shuffled_null,
     spacing_ratio,
 )
@@ -72,7 +72,7 @@ class Cell:
     initialization: str = ""
     alignment: Mapping[str, np.ndarray] = field(default_factory=dict)
     spacing: SpacingRatio | None = None
-    vectors: Mapping[str, PorterThomas] = field(default_factory=dict)
+    vectors: Mapping[Literal["left", "right"], PorterThomas] = field(default_factory=dict)
 
 
 def measure_parts(parts: Sequence[Part], options: Options, tied: dict[Hashable, str]) -> Iterator[tuple[Part, Cell]]:
@@ -153,7 +153,7 @@ def _measure(part: Part, matrix: np.ndarray, precision: float, options: Options)
             name: alignment(matrix, vector, n_modes=N_MODES)
             for name, vector in options.directions.get(part.layer, {}).items()
         }
-        vectors = _vectors(matrix) if options.vectors else {}
+        vectors = porter_thomas_sides(matrix) if options.vectors else {}
         null = _null(part, matrix, statistics, options)
     except (SpectrumError, NumericalError) as error:
         return Cell("invalid", str(error))
@@ -166,17 +166,6 @@ def _spacing(spectrum: np.ndarray) -> SpacingRatio | None:
         return spacing_ratio(spectrum)
     except SpectrumError:
         return None
-
-
-def _vectors(matrix: np.ndarray) -> dict[str, PorterThomas]:
-    """The test of the singular vectors on each side; none where they have too few components."""
-    found: dict[str, PorterThomas] = {}
-    for side in VECTORS:
-        try:
-            found[side] = porter_thomas(matrix, side=side)
-        except SpectrumError:
-            continue
-    return found
 
 
 def _null(part: Part, matrix: np.ndarray, statistics: EntryStatistics, options: Options) -> np.ndarray | None:

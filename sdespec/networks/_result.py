@@ -139,6 +139,9 @@ def _variables(cells: np.ndarray, dims: tuple[str, ...], coords: dict[str, Any],
         for variable, field in _PORTER_THOMAS.items():
             values = _fill(cells, _of_vectors(field), float, (len(VECTORS),))
             variables[variable] = ((*dims, "vector"), values)
+        inner = (len(VECTORS), width)
+        values = _fill(cells, lambda cell: _of_modes(cell, width), float, inner)
+        variables["porter_thomas_mode_p"] = ((*dims, "vector", "rank"), values)
     if options.null != "none":
         inner = (options.null_draws, width)
         coords["null_draw"] = ("null_draw", np.arange(options.null_draws))
@@ -165,6 +168,12 @@ def _field(part: str, name: str) -> Callable[[Cell], float]:
 
 def _of_vectors(name: str) -> Callable[[Cell], list[float]]:
     return lambda cell: [float(getattr(cell.vectors.get(side), name, float("nan"))) for side in VECTORS]
+
+
+def _of_modes(cell: Cell, width: int) -> np.ndarray:
+    """Verdict on each vector by side and rank."""
+    found = [cell.vectors.get(side) for side in VECTORS]
+    return np.stack([_padded(None if one is None else one.p_mode, (width,)) for one in found])
 
 
 def _attrs(options: Options, file: str) -> dict[str, Any]:

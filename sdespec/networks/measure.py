@@ -67,8 +67,8 @@ def measure(
         Row name -> direction name -> vector; adds ``alignment`` with the 10 leading singular vectors, right ones
         where the length is the number of columns, left ones where it is the number of rows.
     vectors : bool
-        Whether singular vectors are held against random directions (``porter_thomas_p``,
-        ``porter_thomas_rejected``); takes two full decompositions, ten to twenty times as long as the values alone.
+        Whether singular vectors are held against random directions (``porter_thomas_p``, ``porter_thomas_rejected``,
+        and ``porter_thomas_mode_p`` for each vector); takes a full decomposition, @@ times as long as the values alone.
     max_bytes : int
         Matrices that take more in float64 are skipped.
     seed : int

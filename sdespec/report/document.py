@@ -88,6 +88,7 @@ class VectorsDocument(_Document):
 
     p_value: Number
     n_rejected: int
+    n_tested: int | None = None
 
 
 class SpikeDocument(_Document):
@@ -228,7 +229,9 @@ def _vectors(one: xr.Dataset) -> dict[str, VectorsDocument] | None:
     sides = {str(side): one.sel(vector=side) for side in one["vector"].values}
     return {
         side: VectorsDocument(
-            p_value=_optional(found, "porter_thomas_p"), n_rejected=int(found["porter_thomas_rejected"])
+            p_value=_optional(found, "porter_thomas_p"),
+            n_rejected=int(found["porter_thomas_rejected"]),
+            n_tested=int(found["porter_thomas_mode_p"].count()) if "porter_thomas_mode_p" in found else None,
         )
         for side, found in sides.items()
         if _optional(found, "porter_thomas_p") is not None

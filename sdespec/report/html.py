@@ -122,6 +122,7 @@ def _page(ds: xr.Dataset, title: str | None, matrices: list[Any], panels: list[_
             fitted=fitted,
             matrices=[matrix for matrix in matrices if matrix.status == "ok"],
             others=[matrix for matrix in matrices if matrix.status != "ok"],
+            vectors=any(matrix.vectors for matrix in matrices),
             panels=panels,
             options=options_of(ds),
             history=_history(ds) if fitted and "time" in ds.dims else None,

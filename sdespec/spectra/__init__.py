@@ -4,7 +4,7 @@ from sdespec.spectra.alignment import alignment
 from sdespec.spectra.entries import EntryStatistics, entry_statistics
 from sdespec.spectra.initialization import at_initialization
 from sdespec.spectra.nulls import gaussian_null, shuffled_null
-from sdespec.spectra.porter_thomas import PorterThomas, porter_thomas
+from sdespec.spectra.porter_thomas import PorterThomas, porter_thomas, porter_thomas_sides
 from sdespec.spectra.spacing import SpacingRatio, spacing_ratio, unfold
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "entry_statistics",
     "gaussian_null",
     "porter_thomas",
+    "porter_thomas_sides",
     "shuffled_null",
     "spacing_ratio",
     "unfold",

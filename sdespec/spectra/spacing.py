@@ -23,6 +23,7 @@ RATIO_REPULSION = 0.5307
 _SPREAD_INDEPENDENT = 0.3194  # lag-one correlation .152
 _SPREAD_REPULSION = 0.3096  # lag-one correlation .242
 _LEAST = 10
+_ROUNDING = 16.0 * float(np.finfo(np.float64).eps)  # of a spacing, relative to the larger value
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SpacingRatio:
     n_ratios : int
         Number of ratios.
     n_ties : int
-        Number of pairs of zero spacings, which have no ratio and are left out.
+        Number of pairs of spacings that are both zero or rounding; they have no ratio and are left out.
     p_independent : float
         One-sided: how often independent values have a mean as large. A small value is evidence of level repulsion.
     p_repulsion : float
@@ -148,9 +149,12 @@ def spacing_ratio(eigenvalues: np.ndarray, *, trim: float = 0.1) -> SpacingRatio
     -----
     Neighbouring ratios share a spacing: they correlate by 0.152 for independent values and by 0.242 for random
     matrices, while ratios two apart do not (below 0.01). The error includes it; without it it is 15 to 20 % too
-    small. The
-    ratio says nothing of the density: a heavy-tailed spectrum of a full random matrix has the same ratio as
-    Marchenko-Pastur. Values that several matrices gave together look independent. Cost O(n log n).
+    small. Of spectra of 30 to 600 values under either null, 4 to 6 % have a p-value below 0.05 and 0.5 to 1.3 % one
+    below 0.01.
+
+    The ratio says nothing of the density: a heavy-tailed spectrum of a full random matrix has the same ratio as
+    Marchenko-Pastur. Values that several matrices gave together look independent. Values that agree up to rounding,
+    16 units in the last place, are equal: an orthogonal matrix has no ratio. Cost O(n log n).
 
     References
     ----------
@@ -167,7 +171,9 @@ def spacing_ratio(eigenvalues: np.ndarray, *, trim: float = 0.1) -> SpacingRatio
     require(0.0 <= trim <= 0.4, "trim", trim, "between 0 and 0.4")
     values = _ascending(eigenvalues, 3)
     cut = int(trim * len(values))
-    spacings = np.diff(values[cut : len(values) - cut])
+    kept = values[cut : len(values) - cut]
+    spacings = np.diff(kept)
+    spacings[spacings <= _ROUNDING * np.maximum(np.abs(kept[1:]), np.abs(kept[:-1]))] = 0.0
     larger = np.maximum(spacings[1:], spacings[:-1])
     real = larger > 0.0
     ratios = np.minimum(spacings[1:], spacings[:-1])[real] / larger[real]
