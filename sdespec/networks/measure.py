@@ -68,7 +68,8 @@ def measure(
         where the length is the number of columns, left ones where it is the number of rows.
     vectors : bool
         Whether singular vectors are held against random directions (``porter_thomas_p``, ``porter_thomas_rejected``,
-        and ``porter_thomas_mode_p`` for each vector); takes a full decomposition, @@ times as long as the values alone.
+        and ``porter_thomas_mode_p`` for each vector); takes a full decomposition, two to four times as
+        long as the values alone.
     max_bytes : int
         Matrices that take more in float64 are skipped.
     seed : int

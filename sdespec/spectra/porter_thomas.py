@@ -100,7 +100,7 @@ def porter_thomas(matrix: np.ndarray, *, side: Side = "right", n_modes: int | No
     LAPACK made of them and are left out.
 
     The modes of one matrix are orthogonal, which makes the verdict over all of them conservative: of Gaussian
-    matrices it rejects 1 to 3 % at 5 %, and up to 1 % at 1 %.
+    matrices it rejects 2 to 4 % at 5 %, and up to 1 % at 1 %.
 
     **Blind spot.** A bi-invariant matrix law has random singular vectors whatever its spectrum, with a power-law tail
     as with a Marchenko-Pastur bulk: passing says nothing of the spectrum, and a matrix with large spikes along

@@ -7,6 +7,7 @@ import pytest
 from scipy import special, stats
 
 from sdespec.spectra import porter_thomas
+from sdespec.spectra._directions import largest_component, null_law, statistics
 
 
 def _haar(spectrum, n_cols, rng):
@@ -75,3 +76,50 @@ def test_a_spike_along_few_coordinates_and_one_along_many():
     assert porter_thomas(noise + 3.0 * np.outer(left, many), n_modes=1).p_value[0] > 0.01
     share = float(np.mean(porter_thomas(noise).p_value < 0.05))
     assert special.bdtrc(round(400 * share) - 1, 400, 0.05) > 1e-3
+
+
+@pytest.mark.parametrize(("size", "count"), [(11, 40_000), (100, 40_000), (3000, 4000)])
+def test_the_laws_between_the_lengths_of_the_table(size, count):
+    """Fresh directions: shares below .05 and .01 of three p-values within 4.5 standard errors, 8 % for the table.
+
+    False alarm 4e-5 for the file. The bound of the largest component may be conservative. Planted: the laws of twice
+    the length are off.
+    """
+    draws = np.random.default_rng([95, size]).normal(size=(count, size))
+    draws /= np.linalg.norm(draws, axis=1, keepdims=True)
+    distance, participation = statistics(draws)
+
+    def worst(length):
+        law, found = null_law(length), []
+        for p in (law.p_far(distance), law.p_localized(participation)):
+            for level in (0.05, 0.01):
+                error = 4.5 * math.sqrt(level / count) + 0.08 * level
+                found.append(abs(np.mean(p < level) - level) / error)
+        return max(found)
+
+    assert worst(size) < 1.0
+    if size < 3000:
+        assert worst(2 * size) > 1.0
+    for level in (0.05, 0.01):
+        share, error = np.mean(largest_component(draws) < level), 4.5 * math.sqrt(level / count)
+        assert 0.75 * level - error < share < level + error
+
+
+def test_the_bound_beyond_the_table_is_one():
+    """Distances that one of a hundred thousand directions of 32 components exceeds: the p-value said is no smaller.
+
+    Of a million draws fewer than N p + 4.5 sqrt(N p) are said to be below p. Planted: the slope of the table's end,
+    made steeper by half, says it of more.
+    """
+    rng = np.random.default_rng(96)
+    law, p, steep = null_law(32), [], []
+    for _ in range(10):
+        draws = rng.normal(size=(100_000, 32))
+        draws /= np.linalg.norm(draws, axis=1, keepdims=True)
+        distance = statistics(draws)[0]
+        p.append(law.p_far(distance))
+        steep.append(special.ndtr(1.15 * special.ndtri(p[-1])))
+    for level in (1e-4, 1e-5):
+        most = 1e6 * level + 4.5 * math.sqrt(1e6 * level)
+        assert np.sum(np.concatenate(p) < level) < most
+        assert np.sum(np.concatenate(steep) < level) > most

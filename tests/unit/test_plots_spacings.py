@@ -45,6 +45,9 @@ def test_measure_writes_ratio_and_vectors(spectra):
         expected = sd.spectra.porter_thomas(matrix, side=side)
         assert float(one.porter_thomas_p.sel(vector=side)) == pytest.approx(expected.p_overall)
         assert int(one.porter_thomas_rejected.sel(vector=side)) == expected.n_rejected
+        p_mode = one.porter_thomas_mode_p.sel(vector=side).values
+        np.testing.assert_allclose(p_mode[:200], expected.p_mode, rtol=1e-6)
+        assert np.isnan(p_mode[200:]).all()
     tiny = spectra.sel(layer="tiny")
     assert np.isnan(float(tiny.spacing_ratio))
     assert np.isfinite(float(tiny.porter_thomas_p.sel(vector="right")))
@@ -57,6 +60,29 @@ def test_the_document_holds_them(spectra, tmp_path):
     noise, tiny = measure_document(spectra).matrices
     assert noise.spacing.ratio == pytest.approx(float(spectra.spacing_ratio[0]))
     assert noise.vectors["left"].n_rejected == int(spectra.porter_thomas_rejected[0, 0])
+    assert noise.vectors["left"].n_tested == 200
     assert tiny.spacing is None
     sd.save(spectra, tmp_path / "a.nc")
     assert sd.open(tmp_path / "a.nc").equals(spectra)
+
+
+@pytest.mark.parametrize("vectors", [False, True])
+def test_the_page_shows_them(vectors, tmp_path):
+    """The ratio always, the vectors where they were tested; an orthogonal matrix has neither."""
+    rng = np.random.default_rng(1)
+    matrices = {"noise": rng.normal(size=(40, 60)), "turn": np.linalg.qr(rng.normal(size=(30, 30)))[0]}
+    ds = sd.measure(matrices, vectors=vectors)
+    page = sd.report.write_report(ds, tmp_path / "a.html").read_text(encoding="utf-8")
+    cells = {name: [] for name in matrices}
+    for row in page.split("<tr>"):
+        for name in matrices:
+            if row.startswith(f"<td>{name}</td>"):
+                cells[name] = [cell.split("<")[0].strip() for cell in row.split('<td class="n">')[1:]]
+    assert f"{float(ds.spacing_ratio[0]):.2f} \u00b1" in cells["noise"][-1 - vectors]
+    assert cells["turn"][-1 - vectors] == "\u2013"
+    assert ("of the vectors says" in page) is vectors
+    if vectors:
+        assert cells["turn"][-1] == "\u2013, \u2013"
+        left, right = (float(ds.porter_thomas_p[0, k]) for k in range(2))
+        assert cells["noise"][-1] == f"{left:.2g}, {right:.2g}"
+        assert np.isnan(ds.porter_thomas_p[1]).all()

@@ -76,3 +76,10 @@ def test_unfolding_without_a_law_does_not_depend_on_the_unit():
 def test_refusals(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_rounding_is_no_spacing():
+    """The squared singular values of an orthogonal matrix differ in their last digits: they have no ratio."""
+    turn = np.linalg.qr(np.random.default_rng(7).normal(size=(40, 40)))[0]
+    with pytest.raises(SpectrumError):
+        spacing_ratio(np.linalg.svd(turn, compute_uv=False) ** 2)
