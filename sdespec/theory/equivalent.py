@@ -16,6 +16,7 @@ __all__ = ["GaussianEquivalent", "gaussian_equivalent"]
 _HEIGHTS = (4.0, 0.4, 0.04, 4e-3, 4e-4, 4e-5, 4e-6, 4e-7, 4e-8, 4e-9, 4e-10)
 _LOWEST = 1e-8  # last imaginary part near zero, relative to the point, and the least point looked at
 _NEWTON_STEPS = 200
+_HALVINGS = 4  # of the way from one height to the next
 _INSIDE = 1e-5  # of the largest mass in a relative interval: a root edge is found to about the square of this
 _SPIKE_SHARE = 0.05
 _CHUNK = 1 << 22  # complex numbers of a batch
@@ -83,11 +84,16 @@ class GaussianEquivalent:
         inner = (self.right.T * other[:, None, :]) @ self.right
         gram = (self.left.T * own[:, None, :]) @ self.left
         core = np.linalg.solve(np.eye(self.left.shape[1]) + inner @ gram, inner)  # T = E - E left core left^T E
-        reach = self.left @ core
-        traced = own - np.einsum("zik,ik->zi", reach, self.left) * own**2
-        back = gram - gram @ core @ gram  # left^T T left
-        gain = np.einsum("zjk,jk->zj", self.right @ back, self.right) * other**2
-        return np.stack([traced @ self.rows, (other - gain) @ self.cols]), traced.sum(axis=1)
+        if 2 * self.left.shape[1] > len(self.rows):
+            traced = _inverse_diagonal(1.0 / own, self.left, inner)
+        else:
+            traced = own - np.einsum("zik,ik->zi", self.left @ core, self.left) * own**2
+        if 2 * self.right.shape[1] > len(self.cols):
+            kept = _inverse_diagonal(1.0 / other, self.right, gram)
+        else:
+            back = gram - gram @ core @ gram  # left^T T left
+            kept = other - np.einsum("zjk,jk->zj", self.right @ back, self.right) * other**2
+        return np.stack([traced @ self.rows, kept @ self.cols]), traced.sum(axis=1)
 
     def _newton(self, z: np.ndarray, pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Solve from a nearby start; the pair and whether it solves the equations.
@@ -169,14 +175,28 @@ class GaussianEquivalent:
 
     def _continued(self, points: np.ndarray) -> np.ndarray:
         """From a large to a tiny imaginary part."""
-        scale = self.scale
-        pair = np.stack([-self.rows.sum() / (points + 1j * scale), np.full(points.shape, self.cols.sum() + 0j)])
-        for height in (*_HEIGHTS, 0.0):
-            z = points + 1j * (scale * height if height else np.minimum(scale * _HEIGHTS[-1], _LOWEST * points))
-            pair, solved = self._newton(z, pair)
+        height = np.full(points.shape, self.scale)
+        pair = np.stack([-self.rows.sum() / (points + 1j * height), np.full(points.shape, self.cols.sum() + 0j)])
+        for share in (*_HEIGHTS, 0.0):
+            lowest = np.minimum(self.scale * _HEIGHTS[-1], _LOWEST * points)
+            lower = np.full(points.shape, self.scale * share) if share else lowest
+            pair, solved = self._lowered(points, pair, height, lower, _HALVINGS)
+            height = lower
         if not solved.all():
-            raise NumericalError(f"the density did not converge at {np.count_nonzero(~solved)} of {z.size} points")
+            raise NumericalError(f"the density did not converge at {np.count_nonzero(~solved)} of {points.size} points")
         return pair
+
+    def _lowered(
+        self, points: np.ndarray, pair: np.ndarray, height: np.ndarray, lower: np.ndarray, halvings: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """From one imaginary part to a lower one, over one between where that is too far; and whether it is solved."""
+        found, solved = self._newton(points + 1j * lower, pair)
+        far = ~solved
+        if halvings and far.any():
+            middle = np.sqrt(height[far] * lower[far])
+            half, _ = self._lowered(points[far], pair[:, far], height[far], middle, halvings - 1)
+            found[:, far], solved[far] = self._lowered(points[far], half, middle, lower[far], halvings - 1)
+        return found, solved
 
     def density(self, grid: np.ndarray) -> np.ndarray:
         """Density of the eigenvalues, of mass 1.
@@ -226,6 +246,14 @@ class GaussianEquivalent:
         gram = (self.spike_left.T / (place - pair[1] * self.rows)) @ self.spike_left
         root = np.linalg.cholesky(gram)
         return float(np.linalg.eigvalsh(root.T @ inner @ root)[-1 - k] - 1.0)
+
+
+def _inverse_diagonal(diagonal: np.ndarray, factor: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Diagonal of (diag d + F G F^T)^{-1}; at nearly full rank the formula of Woodbury cancels near zero."""
+    whole = factor @ inner @ factor.T
+    index = np.arange(diagonal.shape[1])
+    whole[:, index, index] += diagonal
+    return np.asarray(np.diagonal(np.linalg.inv(whole), axis1=1, axis2=2))
 
 
 def gaussian_equivalent(ensemble: GaussianMatrixEnsemble) -> GaussianEquivalent:
